@@ -1,0 +1,54 @@
+package datastore
+
+import "context"
+
+// NewFile is a file to be registered: its object is written, or its key stored, already.
+type NewFile struct {
+	Name         string // parquet table: block-suffix.parquet; files table: the path below the table
+	URL          string // key of the object in the object store, or "annex:" and the file key
+	Size         int64
+	ETag         string // as the object store told it
+	Version      string // likewise, where objects have versions
+	SHA256       [32]byte
+	Rows         int64
+	FooterOffset int64  // where Footer begins in the file
+	Footer       []byte // the file's own last bytes, from ReadFooter; empty where it is no parquet file
+	Statistics   Statistics
+}
+
+// RegisterOptions say how files are added.
+type RegisterOptions struct {
+	Job  *Job // the writer; nil adds only to what nobody has locked
+	Tree bool // a files table: names are paths, and the same content may have several
+}
+
+// Registered is what became of a NewFile.
+type Registered struct {
+	ID       int64  // of its row in file_metadata
+	Name     string // of that row: another than asked for where a parquet table had the content already
+	Existing bool   // the row was there before
+}
+
+// Register adds files to a revision in one transaction, all or none, and returns their rows in the order of files.
+//
+// The same name with the same content is there already, and so is, unless the table is a tree, the same content under
+// another name; both are success without a second row. The same name with other content is fs.ErrExist, as is a path
+// of a tree that would be a file and a directory at once. A name that does not fit is fs.ErrInvalid. A revision that
+// another living job has locked, and a job that does not hold the lock, are fault.ErrConflict.
+func (s *Store) Register(ctx context.Context, rev Revision, o RegisterOptions, files []NewFile) ([]Registered, error) {
+	return nil, errAPI
+}
+
+// PublishOptions say how files are published.
+type PublishOptions struct {
+	RegisterOptions
+	Replace bool          // a new revision with exactly these files, instead of adding to the active one
+	Create  CreateOptions // of the revision that is made where one is; Job and Inactive are ignored
+}
+
+// Publish adds files to the active revision of t, which is made where there is none, or replaces it by a new one, in
+// one transaction: a reader sees all of the files or none. Errors are those of Create and Register; a table whose
+// active revision another living job has locked is fault.ErrConflict in both cases.
+func (s *Store) Publish(ctx context.Context, t Table, o PublishOptions, files []NewFile) (Revision, []Registered, error) {
+	return Revision{}, nil, errAPI
+}

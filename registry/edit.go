@@ -30,6 +30,9 @@ func (r *Registry) edit(ctx context.Context, id dataset.ID, fn func(*edit) error
 		if err := e.follow(ctx); err != nil {
 			return err
 		}
+		if err := e.touch(ctx); err != nil {
+			return err
+		}
 		tx.Record(e.changes...)
 		return nil
 	})
@@ -113,6 +116,13 @@ func (e *edit) follow(ctx context.Context) error {
 		return err
 	}
 	return e.point(ctx, dev)
+}
+
+// touch dates the change. The date is a directory's, so it always rises, whatever the clocks say.
+func (e *edit) touch(ctx context.Context) error {
+	_, err := e.exec(ctx, `UPDATE datasets SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at + 1 END
+		WHERE namespace = $1 AND name = $2`, e.now)
+	return err
 }
 
 // point makes a tag that follows denote what it should, nothing if its target is empty. One that moves becomes a new

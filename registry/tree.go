@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/annexfs/annexfs/internal/dataset"
@@ -31,7 +29,7 @@ type Version struct {
 
 // Namespaces lists the namespaces by name.
 func (r *Registry) Namespaces(ctx context.Context) ([]Entry, error) {
-	return r.entries(ctx, "list namespaces", namespaceEntries+` GROUP BY d.namespace`)
+	return r.entries(ctx, "list namespaces", namespaceEntries+` GROUP BY d.namespace ORDER BY d.namespace`)
 }
 
 // Namespace returns one namespace, fs.ErrNotExist if it has no dataset.
@@ -44,9 +42,9 @@ func (r *Registry) Namespace(ctx context.Context, ns dataset.Namespace) (Entry, 
 // namespaces, each named "namespace/name".
 func (r *Registry) Datasets(ctx context.Context, ns dataset.Namespace) ([]Entry, error) {
 	if ns == "" {
-		return r.entries(ctx, "list datasets", fmt.Sprintf(datasetEntries, `d.namespace || '/' || d.name`))
+		return r.entries(ctx, "list datasets", fmt.Sprintf(datasetEntries, `d.namespace || '/' || d.name`)+` ORDER BY d.namespace, d.name`)
 	}
-	return r.entries(ctx, "list datasets of "+string(ns), fmt.Sprintf(datasetEntries, `d.name`)+` AND d.namespace = $1`, string(ns))
+	return r.entries(ctx, "list datasets of "+string(ns), fmt.Sprintf(datasetEntries, `d.name`)+` AND d.namespace = $1 ORDER BY d.name`, string(ns))
 }
 
 // Dataset returns one dataset, fs.ErrNotExist if no manifest is linked to it.
@@ -67,13 +65,11 @@ func scanEntry(s scanner) (e Entry, err error) {
 	return e, err
 }
 
-// entries sorts by itself: the databases' collations differ.
 func (r *Registry) entries(ctx context.Context, what, sql string, args ...any) ([]Entry, error) {
 	all, err := collect(ctx, r.db, scanEntry, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }
 

@@ -1,0 +1,94 @@
+package metadb
+
+import (
+	"context"
+	"database/sql"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Insert writes many rows into the given columns of table, in the order of rows, and says how many: by COPY on
+// PostgreSQL, by statements of many rows on SQLite. Values are of the types that database/sql drivers take, without
+// conversion by the database: an int64 for a bigint, a string for a text. It counts as one statement. It keeps no more
+// than a few hundred rows in memory; the slices that rows yields are not used after the next one is asked for.
+func (tx *Tx) Insert(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) (int64, error) {
+	if tx.err != nil {
+		return 0, tx.err
+	}
+	tx.db.queries.Add(1)
+	insert := tx.insertValues
+	if tx.db.Dialect() == Postgres {
+		insert = tx.copyFrom
+	}
+	n, err := insert(ctx, table, columns, rows)
+	return n, tx.note(translate(err))
+}
+
+func (tx *Tx) copyFrom(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) (n int64, err error) {
+	next, stop := iter.Pull(rows)
+	defer stop()
+	source := pgx.CopyFromFunc(func() ([]any, error) {
+		row, _ := next() // nil at the end
+		return row, nil
+	})
+	err = withPgx(tx.conn, func(conn *pgx.Conn) error {
+		n, err = conn.CopyFrom(ctx, pgx.Identifier{table}, columns, source)
+		return err
+	})
+	return n, err
+}
+
+func (tx *Tx) insertValues(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) (int64, error) {
+	return insertRows(ctx, tx.tx, table, strings.Join(columns, ", "), rows)
+}
+
+// rowsPerStatement is where more rows bring no more speed; with 12 columns it is far from the limit of parameters.
+const rowsPerStatement = 100
+
+// insertRows collects the parameters of many rows into each statement.
+func insertRows(ctx context.Context, tx *sql.Tx, table, columns string, rows iter.Seq[[]any]) (total int64, err error) {
+	var args []any
+	n, width := 0, 0
+	flush := func() error {
+		if n == 0 {
+			return nil
+		}
+		if _, err := tx.ExecContext(ctx, insertStatement(table, columns, n, width), args...); err != nil {
+			return err
+		}
+		total += int64(n)
+		args, n = args[:0], 0
+		return nil
+	}
+	for row := range rows {
+		args = append(args, row...)
+		n, width = n+1, len(row)
+		if n == rowsPerStatement {
+			if err := flush(); err != nil {
+				return total, err
+			}
+		}
+	}
+	return total, flush()
+}
+
+func insertStatement(table, columns string, rows, width int) string {
+	var b strings.Builder
+	b.WriteString("insert into " + table + " (" + columns + ") values ")
+	for i := range rows * width {
+		switch {
+		case i == 0:
+			b.WriteString("(")
+		case i%width == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString("$" + strconv.Itoa(i+1))
+	}
+	b.WriteString(")")
+	return b.String()
+}

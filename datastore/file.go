@@ -2,10 +2,15 @@ package datastore
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"iter"
+	"path"
 
 	"github.com/google/uuid"
-	"github.com/parquet-go/parquet-go"
+
+	"github.com/annexfs/annexfs/internal/dataset"
+	"github.com/annexfs/annexfs/internal/metadb"
 )
 
 // File is all that is known of a file but its footer.
@@ -22,14 +27,46 @@ type File struct {
 	Statistics   Statistics
 }
 
+const selectFile = `select f.id, f.file_name, f.object_size, f.created_at, f.location_id, p.revision, f.url,
+	f.object_e_tag, f.object_version, f.sha256, f.row_count, f.footer_offset, f.metadata
+	from file_metadata f join physical_tables p on p.id = f.location_id `
+
 // File is the file with that id, or fs.ErrNotExist. One query.
 func (s *Store) File(ctx context.Context, id int64) (File, error) {
-	return File{}, errAPI
+	f, err := scanFile(s.db.QueryRow(ctx, selectFile+`where f.id = $1`, id))
+	if err != nil {
+		return File{}, fmt.Errorf("file %d: %w", id, err)
+	}
+	return f, nil
 }
 
 // Files streams all files of a revision with their statistics, by path. See List for the stream.
 func (s *Store) Files(ctx context.Context, locationID int64) iter.Seq2[File, error] {
-	return func(yield func(File, error) bool) { yield(File{}, errAPI) }
+	return stream(ctx, s.db, scanFile, selectFile+`where f.location_id = $1 order by f.file_name`, locationID)
+}
+
+func scanFile(row scanner) (File, error) {
+	var f File
+	var created int64
+	var revision, sum, statistics string
+	err := row.Scan(&f.ID, &f.Path, &f.Size, &created, &f.LocationID, &revision, &f.URL, &f.ETag, &f.Version, &sum,
+		&f.Rows, &f.FooterOffset, &statistics)
+	if err != nil {
+		return File{}, err
+	}
+	f.Name, f.ModTime = path.Base(f.Path), metadb.Time(created)
+	if f.Revision, err = uuid.Parse(revision); err != nil {
+		return File{}, fmt.Errorf("revision %d: %w", f.LocationID, err)
+	}
+	hash, err := dataset.ParseHash(sum)
+	if err != nil {
+		return File{}, fmt.Errorf("file %d: %w", f.ID, err)
+	}
+	f.SHA256 = hash
+	if err := json.Unmarshal([]byte(statistics), &f.Statistics); err != nil {
+		return File{}, fmt.Errorf("statistics of file %d: %w", f.ID, err)
+	}
+	return f, nil
 }
 
 // Stats are totals of a revision.
@@ -41,26 +78,12 @@ type Stats struct {
 
 // Stats adds up a revision's files. A revision that is not there has none.
 func (s *Store) Stats(ctx context.Context, locationID int64) (Stats, error) {
-	return Stats{}, errAPI
-}
-
-// Footer is the end of a parquet file, unchanged.
-type Footer struct {
-	Offset int64 // where Bytes begins in the file
-	Bytes  []byte
-}
-
-// Footer is the stored end of a file, read from the database alone; a file without one is fs.ErrNotExist.
-func (s *Store) Footer(ctx context.Context, fileID int64) (Footer, error) {
-	return Footer{}, errAPI
-}
-
-// ParquetMetadata is the parsed metadata of a file with its page indices, shared with all who ask: do not change it,
-// and read no pages through it, since only the file's footer stands behind it.
-//
-// It comes from memory or from the stored footer, never from the object store. However many ask, one loads; who gives
-// up waiting gets the context's error and disturbs nobody. Errors are not kept. fs.ErrNotExist where there is no
-// footer.
-func (s *Store) ParquetMetadata(ctx context.Context, fileID int64) (*parquet.File, error) {
-	return nil, errAPI
+	var st Stats
+	err := s.db.QueryRow(ctx, `select count(*), cast(coalesce(sum(row_count), 0) as bigint),
+		cast(coalesce(sum(object_size), 0) as bigint) from file_metadata where location_id = $1`, locationID).
+		Scan(&st.Files, &st.Rows, &st.Bytes)
+	if err != nil {
+		return Stats{}, fmt.Errorf("add up revision %d: %w", locationID, err)
+	}
+	return st, nil
 }

@@ -1,6 +1,14 @@
 package datastore
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/annexfs/annexfs/internal/fault"
+	"github.com/annexfs/annexfs/internal/metadb"
+)
 
 // NewFile is a file to be registered: its object is written, or its key stored, already.
 type NewFile struct {
@@ -26,7 +34,7 @@ type RegisterOptions struct {
 type Registered struct {
 	ID       int64  // of its row in file_metadata
 	Name     string // of that row: another than asked for where a parquet table had the content already
-	Existing bool   // the row was there before
+	Existing bool   // the row was there before, or is that of an earlier file of the same call
 }
 
 // Register adds files to a revision in one transaction, all or none, and returns their rows in the order of files.
@@ -36,7 +44,30 @@ type Registered struct {
 // of a tree that would be a file and a directory at once. A name that does not fit is fs.ErrInvalid. A revision that
 // another living job has locked, and a job that does not hold the lock, are fault.ErrConflict.
 func (s *Store) Register(ctx context.Context, rev Revision, o RegisterOptions, files []NewFile) ([]Registered, error) {
-	return nil, errAPI
+	b, err := newBatch(files, o.Tree)
+	if err != nil {
+		return nil, err
+	}
+	var registered []Registered
+	err = s.db.Update(ctx, func(tx *metadb.Tx) error {
+		rev, err := revisionWhere(ctx, tx, `p.id = $1`+tx.ForUpdate(), rev.ID)
+		if err != nil {
+			return err
+		}
+		locked := rev.Writer
+		if err := s.release(ctx, tx, &rev, o.Job); err != nil {
+			return err
+		}
+		if o.Job != nil && locked != o.Job.ID {
+			return fmt.Errorf("job %d has not locked revision %s: %w", o.Job.ID, rev.UUID, fault.ErrConflict)
+		}
+		registered, err = b.write(ctx, tx, rev)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("register in revision %s of %s: %w", rev.UUID, rev.Table, err)
+	}
+	return registered, nil
 }
 
 // PublishOptions say how files are published.
@@ -47,8 +78,56 @@ type PublishOptions struct {
 }
 
 // Publish adds files to the active revision of t, which is made where there is none, or replaces it by a new one, in
-// one transaction: a reader sees all of the files or none. Errors are those of Create and Register; a table whose
-// active revision another living job has locked is fault.ErrConflict in both cases.
+// one transaction: a reader sees all of the files or none. Errors are those of Create and Register, but that a job
+// need not hold a lock; a table whose active revision another living job has locked is fault.ErrConflict in both cases.
 func (s *Store) Publish(ctx context.Context, t Table, o PublishOptions, files []NewFile) (Revision, []Registered, error) {
-	return Revision{}, nil, errAPI
+	b, err := newBatch(files, o.Tree)
+	if err != nil {
+		return Revision{}, nil, err
+	}
+	o.Create.Job, o.Create.Inactive = nil, false
+	var rev Revision
+	var created bool
+	var registered []Registered
+	err = s.db.Update(ctx, func(tx *metadb.Tx) error {
+		var err error
+		if rev, created, err = s.target(ctx, tx, t, o); err != nil {
+			return err
+		}
+		registered, err = b.write(ctx, tx, rev)
+		return err
+	})
+	if err != nil {
+		return Revision{}, nil, fmt.Errorf("publish in %s: %w", t, err)
+	}
+	if created {
+		s.recordActive(ctx, t)
+	}
+	return rev, registered, nil
+}
+
+// target is the revision to publish in: active, and locked by nobody else.
+func (s *Store) target(ctx context.Context, tx *metadb.Tx, t Table, o PublishOptions) (rev Revision, created bool, err error) {
+	if err := lockTable(ctx, tx, t); err != nil {
+		return Revision{}, false, err
+	}
+	rev, err = revisionWhere(ctx, tx, ofTable+` and p.active`+tx.ForUpdate(), t.args()...)
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
+		return Revision{}, false, err
+	}
+	if !missing {
+		if err := s.release(ctx, tx, &rev, o.Job); err != nil {
+			return Revision{}, false, err
+		}
+	} else if o.Job != nil {
+		if err := o.Job.check(ctx, tx); err != nil {
+			return Revision{}, false, err
+		}
+	}
+	if !missing && !o.Replace {
+		return rev, false, nil
+	}
+	rev, err = create(ctx, tx, t, o.Create)
+	return rev, true, err
 }

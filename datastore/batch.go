@@ -1,0 +1,281 @@
+package datastore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/annexfs/annexfs/internal/dataset"
+	"github.com/annexfs/annexfs/internal/metadb"
+)
+
+// chunk is how many values one statement is given; databases bound the number of parameters.
+const chunk = 500
+
+// batch is a set of files to be added to one revision at once.
+type batch struct {
+	files []NewFile
+	first []int // for each of files the one of which it is a repetition, or itself
+	tree  bool
+	dirs  []string // of a tree: all directories above the files
+	json  []string // statistics
+}
+
+// newBatch checks what can be checked without asking.
+func newBatch(files []NewFile, tree bool) (*batch, error) {
+	b := &batch{files: files, tree: tree, first: make([]int, len(files)), json: make([]string, len(files))}
+	byName, bySum := make(map[string]int, len(files)), make(map[[32]byte]int, len(files))
+	for i, f := range files {
+		if err := checkName(f.Name, tree); err != nil {
+			return nil, err
+		}
+		statistics, err := json.Marshal(f.Statistics)
+		if err != nil {
+			return nil, fmt.Errorf("statistics of %s: %w", f.Name, err)
+		}
+		b.json[i], b.first[i] = string(statistics), i
+		if first, ok := byName[f.Name]; ok {
+			if files[first].SHA256 != f.SHA256 {
+				return nil, fmt.Errorf("%s twice with different content: %w", f.Name, fs.ErrExist)
+			}
+			b.first[i] = b.first[first]
+			continue
+		}
+		byName[f.Name] = i
+		if first, ok := bySum[f.SHA256]; ok && !tree {
+			b.first[i] = first
+			continue
+		}
+		bySum[f.SHA256] = i
+	}
+	if !tree {
+		return b, nil
+	}
+	var err error
+	b.dirs, err = directories(byName)
+	return b, err
+}
+
+// write adds the batch to a revision whose row is locked, in a table whose lock the writer has or does not need.
+func (b *batch) write(ctx context.Context, tx *metadb.Tx, rev Revision) ([]Registered, error) {
+	known, err := b.known(ctx, tx, rev.ID)
+	if err != nil {
+		return nil, err
+	}
+	var fresh []int
+	registered := make([]Registered, len(b.files))
+	for i, f := range b.files {
+		old, ok := known.byName[f.Name]
+		if ok && old.sum != dataset.Hash(f.SHA256).String() {
+			return nil, fmt.Errorf("%s is there with other content, sha256 %s: %w", f.Name, old.sum, fs.ErrExist)
+		}
+		if !ok && !b.tree {
+			old, ok = known.bySum[dataset.Hash(f.SHA256).String()]
+		}
+		switch {
+		case ok:
+			registered[i] = Registered{ID: old.id, Name: old.name, Existing: true}
+		case b.first[i] == i:
+			fresh = append(fresh, i)
+		}
+	}
+	if len(fresh) == 0 {
+		return registered, nil
+	}
+	if err := b.insert(ctx, tx, rev, fresh, registered); err != nil {
+		return nil, err
+	}
+	for i, first := range b.first {
+		if registered[i].ID == 0 {
+			registered[i] = registered[first]
+			registered[i].Existing = true
+		}
+	}
+	return registered, b.announce(ctx, tx, rev, fresh, registered)
+}
+
+// announce says that a revision has new files.
+func (b *batch) announce(ctx context.Context, tx *metadb.Tx, rev Revision, fresh []int, registered []Registered) error {
+	c := rev.Table.change(metadb.ChangeFiles)
+	c.LocationID = rev.ID
+	for n, i := range fresh {
+		id := registered[i].ID
+		if n == 0 {
+			c.FirstFile, c.LastFile = id, id
+		}
+		c.FirstFile, c.LastFile = min(c.FirstFile, id), max(c.LastFile, id)
+	}
+	tx.Record(c)
+	_, err := tx.Exec(ctx, `update physical_tables set updated_at = $1 where id = $2`,
+		metadb.Micros(time.Now()), rev.ID)
+	return err
+}
+
+// row is what is known of a file that is there.
+type row struct {
+	id   int64
+	name string
+	sum  string
+}
+
+// known are the rows of a revision that a batch may meet.
+type known struct {
+	byName, bySum map[string]row
+}
+
+func (b *batch) known(ctx context.Context, tx *metadb.Tx, location int64) (known, error) {
+	k := known{make(map[string]row), make(map[string]row)}
+	for files := range slices.Chunk(b.files, chunk) {
+		args := []any{location}
+		for _, f := range files {
+			args = append(args, f.Name)
+		}
+		query := `select id, file_name, sha256 from file_metadata where location_id = $1 and file_name in ` +
+			tuples(2, 1, len(files))
+		if !b.tree {
+			for _, f := range files {
+				args = append(args, dataset.Hash(f.SHA256).String())
+			}
+			query += ` union all select id, file_name, sha256 from file_metadata where location_id = $1 and sha256 in ` +
+				tuples(2+len(files), 1, len(files))
+		}
+		for r, err := range stream(ctx, tx, scanRow, query, args...) {
+			if err != nil {
+				return known{}, err
+			}
+			k.byName[r.name], k.bySum[r.sum] = r, r
+		}
+	}
+	return k, nil
+}
+
+func scanRow(s scanner) (r row, err error) {
+	err = s.Scan(&r.id, &r.name, &r.sum)
+	return r, err
+}
+
+// insert writes the rows of the fresh files, and fills in what became of them.
+func (b *batch) insert(ctx context.Context, tx *metadb.Tx, rev Revision, fresh []int, registered []Registered) error {
+	now := metadb.Micros(time.Now())
+	if err := b.makeDirectories(ctx, tx, rev.ID, fresh, now); err != nil {
+		return err
+	}
+	var last int64
+	if err := tx.QueryRow(ctx, `select coalesce(max(id), 0) from file_metadata`).Scan(&last); err != nil {
+		return err
+	}
+	if _, err := tx.Insert(ctx, "file_metadata", []string{
+		"location_id", "file_name", "dir", "url", "object_size", "object_e_tag", "object_version", "sha256", "row_count",
+		"created_at", "footer_offset", "metadata",
+	}, b.rows(rev.ID, fresh, now)); err != nil {
+		return err
+	}
+	// Ids grow, also of transactions that run beside this one. The sign keeps SQLite from going through all files of the
+	// revision by an index instead of by id.
+	ids := make(map[string]int64, len(fresh))
+	for r, err := range stream(ctx, tx, scanRow, `select id, file_name, sha256 from file_metadata
+		where id > $1 and +location_id = $2`, last, rev.ID) {
+		if err != nil {
+			return err
+		}
+		ids[r.name] = r.id
+	}
+	for _, i := range fresh {
+		registered[i] = Registered{ID: ids[b.files[i].Name], Name: b.files[i].Name}
+	}
+	_, err := tx.Insert(ctx, "footer_cache", []string{"file_id", "footer"}, func(yield func([]any) bool) {
+		for _, i := range fresh {
+			if footer := b.files[i].Footer; len(footer) > 0 && !yield([]any{registered[i].ID, footer}) {
+				return
+			}
+		}
+	})
+	return err
+}
+
+// rows yields those of file_metadata.
+func (b *batch) rows(location int64, fresh []int, now int64) iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		for _, i := range fresh {
+			f := &b.files[i]
+			dir, _ := splitPath(f.Name)
+			if !yield([]any{location, f.Name, dir, f.URL, f.Size, f.ETag, f.Version, dataset.Hash(f.SHA256).String(),
+				f.Rows, now, f.FooterOffset, b.json[i]}) {
+				return
+			}
+		}
+	}
+}
+
+// makeDirectories makes those above the files that are not there yet. It is fs.ErrExist where a path would be a file
+// and a directory at once.
+func (b *batch) makeDirectories(ctx context.Context, tx *metadb.Tx, location int64, fresh []int, now int64) error {
+	if !b.tree {
+		return nil
+	}
+	for files := range slices.Chunk(fresh, chunk) {
+		args := []any{location}
+		for _, i := range files {
+			dir, base := splitPath(b.files[i].Name)
+			args = append(args, dir, base)
+		}
+		if err := none(ctx, tx, "is a directory", `select case when dir = '' then name else dir || '/' || name end
+			from file_directories where location_id = $1 and (dir, name) in (values `+tuples(2, len(files), 2)+`)`,
+			args); err != nil {
+			return err
+		}
+	}
+	for dirs := range slices.Chunk(b.dirs, chunk) {
+		args, rows := []any{location}, []any{}
+		for _, d := range dirs {
+			dir, base := splitPath(d)
+			args, rows = append(args, d), append(rows, location, dir, base, now)
+		}
+		if err := none(ctx, tx, "is a file", `select file_name from file_metadata
+			where location_id = $1 and file_name in `+tuples(2, 1, len(dirs)), args); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `insert into file_directories (location_id, dir, name, created_at) values `+
+			tuples(1, len(dirs), 4)+` on conflict (location_id, dir, name) do nothing`, rows...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// none is fs.ErrExist where the query finds a path.
+func none(ctx context.Context, tx *metadb.Tx, what, query string, args []any) error {
+	var found string
+	err := tx.QueryRow(ctx, query+` limit 1`, args...).Scan(&found)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("%s %s in this revision: %w", found, what, fs.ErrExist)
+}
+
+// tuples is n times "($first, …)", each of width parameters.
+func tuples(first, n, width int) string {
+	var s strings.Builder
+	for i := range n * width {
+		switch {
+		case i == 0:
+			s.WriteString("(")
+		case i%width == 0:
+			s.WriteString("), (")
+		default:
+			s.WriteString(", ")
+		}
+		s.WriteString("$" + strconv.Itoa(first+i))
+	}
+	return s.String() + ")"
+}

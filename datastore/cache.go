@@ -1,5 +1,0 @@
-package datastore
-
-type metadataCache struct{}
-
-func newMetadataCache(budget int64) *metadataCache { return &metadataCache{} }

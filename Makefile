@@ -1,0 +1,49 @@
+# Every target installs what it needs first (test/setup says what, and does nothing when it is there).
+
+.PHONY: build demo test tools check unit e2e fuzz bench bench-quick clean
+
+GO ?= go
+FUZZTIME ?= 5s
+
+build: bin/annexfs
+
+# The program is built without cgo, always: Go's build cache makes this cheap when nothing changed.
+.PHONY: bin/annexfs
+bin/annexfs:
+	@test/setup go
+	CGO_ENABLED=0 $(GO) build -o $@ ./cmd/annexfs
+
+# demo runs the main job on real input; see README.md.
+demo: build
+	@test/setup fuse duckdb
+	@test/demo $(DIR)
+
+tools:
+	@test/setup go fuse python postgres s3 lint tools
+
+# test runs everything: unit tests, the conformance suites on both databases, the fuzz targets' seeds,
+# and the end-to-end tests with real mounts and real readers.
+test:
+	@test/setup go fuse python postgres s3 tools
+	@test/run
+
+# check is what a machine can say without running the program.
+check:
+	@test/setup go lint
+	@test/check
+
+# fuzz runs each fuzz target for FUZZTIME.
+fuzz:
+	@test/setup go
+	@test/fuzz $(FUZZTIME)
+
+bench: build
+	@test/setup fuse python bench
+	$(GO) run ./test/bench -write docs
+
+bench-quick: build
+	@test/setup fuse python
+	$(GO) run ./test/bench -quick
+
+clean:
+	rm -rf bin demo

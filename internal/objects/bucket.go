@@ -3,7 +3,7 @@ package objects
 import (
 	"bytes"
 	"context"
-	"crypto/md5" //nolint:gosec // what stores have, not what we trust
+	"crypto/md5" //nolint:gosec // it is what stores know; it guards against accidents only
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
@@ -24,9 +25,13 @@ import (
 	"github.com/annexfs/annexfs/internal/fault"
 )
 
+// abortTime is what an upload to S3 gets for the parts in flight and for removing all after its context ended.
+const abortTime = 30 * time.Second
+
 // bucket keeps objects in a bucket of gocloud.dev/blob.
 type bucket struct {
 	bucket *blob.Bucket
+	s3     bool
 	// checksums says that the server gets a SHA-256 with everything we send, and refuses what does not have it.
 	checksums bool
 }
@@ -34,52 +39,79 @@ type bucket struct {
 func (b *bucket) check(ctx context.Context) error {
 	ok, err := b.bucket.IsAccessible(ctx)
 	if err == nil && !ok {
-		err = fs.ErrNotExist
+		return fs.ErrNotExist
 	}
 	return translate(err)
 }
 
 func (b *bucket) close() error { return translate(b.bucket.Close()) }
 
+// put is for content that many may replace at a time, so what is there afterwards cannot be judged.
 func (b *bucket) put(ctx context.Context, key string, data []byte) (Info, error) {
-	return b.upload(ctx, key, bytes.NewReader(data), int64(len(data)), sha256.Sum256(data))
+	o := b.writerOptions(int64(len(data)))
+	if !b.checksums {
+		sum := md5.Sum(data) //nolint:gosec // see above
+		o.ContentMD5 = sum[:]
+	}
+	if err := b.bucket.WriteAll(ctx, key, data, o); err != nil {
+		return Info{}, translate(err)
+	}
+	return b.stat(ctx, key)
 }
 
 func (b *bucket) putFile(ctx context.Context, key string, src source, o PutOptions) (Info, bool, error) {
-	info, err := b.upload(ctx, key, src.File, src.info.Size(), o.SHA256)
-	return info, false, err
-}
-
-// upload sends what r has and believes it to be there when the store's own words agree with what was read.
-func (b *bucket) upload(ctx context.Context, key string, r io.Reader, size int64, sum [32]byte) (Info, error) {
-	sent := &sentContent{r: r, size: size, want: sum, sha: sha256.New(), md5: md5.New()}
-	if b.checksums {
-		sent.md5 = nil
+	uploading, cancel := b.uploadContext(ctx)
+	defer cancel()
+	sent := &sentContent{ctx: ctx, r: src.File, size: src.info.Size(), want: o.SHA256, sha: sha256.New()}
+	if !b.s3 {
+		sent.abort = cancel
 	}
-	err := b.bucket.Upload(ctx, key, sent, &blob.WriterOptions{
-		ContentType: "application/octet-stream",
-		BeforeWrite: func(as func(any) bool) error {
-			var in *transfermanager.UploadObjectInput
-			if b.checksums && as(&in) {
-				in.ChecksumAlgorithm = tmtypes.ChecksumAlgorithmSha256
-			}
-			if as(&in) {
-				in.ContentLength = aws.Int64(size) // sizes the parts: there may be 10,000
-			}
-			return nil
-		},
-	})
+	if !b.checksums {
+		sent.md5 = md5.New() //nolint:gosec // see above
+	}
+	err := b.bucket.Upload(uploading, key, sent, b.writerOptions(sent.size))
 	if sent.err != nil {
-		return Info{}, sent.err
+		return Info{}, false, sent.err
 	}
 	if err != nil {
-		return Info{}, translate(err)
+		return Info{}, false, translate(err)
 	}
 	info, err := b.verify(ctx, key, sent)
 	if errors.Is(err, fault.ErrCorrupt) {
 		err = errors.Join(err, b.remove(context.WithoutCancel(ctx), key))
 	}
-	return info, err
+	return info, false, err
+}
+
+// uploadContext lets an upload to S3 outlive ctx for a while: to remove the parts that it has sent the client needs a
+// context that is not canceled, and a reader that fails.
+func (b *bucket) uploadContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	if !b.s3 {
+		return context.WithCancel(ctx)
+	}
+	uploading, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(abortTime, cancel) })
+	return uploading, func() {
+		stop()
+		cancel()
+	}
+}
+
+func (b *bucket) writerOptions(size int64) *blob.WriterOptions {
+	return &blob.WriterOptions{
+		ContentType: "application/octet-stream",
+		BeforeWrite: func(as func(any) bool) error {
+			var in *transfermanager.UploadObjectInput
+			if !as(&in) {
+				return nil
+			}
+			in.ContentLength = aws.Int64(size) // sizes the parts: there may be 10,000
+			if b.checksums {
+				in.ChecksumAlgorithm = tmtypes.ChecksumAlgorithmSha256
+			}
+			return nil
+		},
+	}
 }
 
 // verify compares the stored object with what was sent: by size always, and where the server did not check the hash
@@ -183,41 +215,51 @@ func unquote(etag string) string { return strings.Trim(etag, `"`) }
 // sentContent hashes what is read through it, and fails at the end when that is not what was promised, before the
 // store is told that the object is complete.
 type sentContent struct {
-	r    io.Reader
-	size int64
-	want [32]byte // zero is no promise
-	sha  hash.Hash
-	md5  hash.Hash // nil where nobody asks for it
-	n    int64
-	err  error
+	ctx   context.Context // of the caller
+	r     io.Reader
+	abort func() // cancels the upload: to gocloud a failing reader is one that has ended; nil for S3, which knows better
+	size  int64
+	want  [32]byte // zero is no promise
+	sha   hash.Hash
+	md5   hash.Hash // nil where nobody asks for it
+	n     int64
+	err   error
 }
 
 func (s *sentContent) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
+	n, err := 0, s.ctx.Err()
+	if err == nil {
+		n, err = s.r.Read(p)
+	}
 	s.n += int64(n)
 	s.sha.Write(p[:n])
 	if s.md5 != nil {
 		s.md5.Write(p[:n])
 	}
-	if errors.Is(err, io.EOF) {
-		err = s.end()
-	} else if err != nil {
+	ended := errors.Is(err, io.EOF)
+	if ended {
+		err = s.check()
+	}
+	if err != nil {
 		s.err = err
+		if s.abort != nil {
+			s.abort()
+		}
+	} else if ended {
+		err = io.EOF
 	}
 	return n, err
 }
 
-func (s *sentContent) end() error {
-	switch {
-	case s.n != s.size:
-		s.err = fmt.Errorf("%w: the file had %d bytes and now has %d", fault.ErrCorrupt, s.size, s.n)
-	case s.want != [32]byte{}:
-		s.err = checkHash(s.sha, s.want)
+// check judges what was read.
+func (s *sentContent) check() error {
+	if s.n != s.size {
+		return fmt.Errorf("%w: the file had %d bytes and now has %d", fault.ErrCorrupt, s.size, s.n)
 	}
-	if s.err != nil {
-		return s.err
+	if s.want == [32]byte{} {
+		return nil
 	}
-	return io.EOF
+	return checkHash(s.sha, s.want)
 }
 
 // bucketReader translates the errors of a read.

@@ -24,6 +24,9 @@
 //	request_checksum_calculation=when_required  for a server that refuses x-amz-checksum-*: uploads are then checked
 //	                                            by MD5, or read back
 //
+// An upload that is killed can leave parts in an S3 bucket that cost money and are not listed: let a lifecycle rule of
+// the bucket remove incomplete uploads after some days.
+//
 // Keys are made of the characters A-Z a-z 0-9 - _ . = + @ between slashes, so that each store and each tool means
 // the same by them. A key that is the directory of another one works in a bucket and not in a directory: do not.
 package objects
@@ -143,7 +146,8 @@ func (s *Store) Put(ctx context.Context, key string, data []byte) (Info, error) 
 // takes the file itself by renaming it, without reading it: SHA256 is then the caller's word. It copies instead when
 // the source has other names, by which it could still change. A symbolic link cannot be moved (fs.ErrInvalid).
 //
-// A source that does not have the given SHA256 is fault.ErrCorrupt, and nothing is stored.
+// A source that does not have the given SHA256 is fault.ErrCorrupt, and nothing is stored. Only one may put a file
+// under a key at a time: what another one stores there meanwhile is taken for a corrupt upload.
 func (s *Store) PutFile(ctx context.Context, key, path string, o PutOptions) (Info, error) {
 	if err := begin(ctx, key); err != nil {
 		return Info{}, fail("put", key, err)
@@ -209,7 +213,10 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 // error ends the listing.
 func (s *Store) List(ctx context.Context, prefix, delimiter string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
-		err := checkList(prefix, delimiter)
+		err := ctx.Err()
+		if err == nil {
+			err = checkList(prefix, delimiter)
+		}
 		if err != nil {
 			yield(Info{}, fail("list", prefix, err))
 			return

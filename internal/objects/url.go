@@ -50,8 +50,8 @@ func openBucket(ctx context.Context, u *url.URL, prefix string) (driver, error) 
 			return nil, fmt.Errorf("prefix %q: %w", prefix, err)
 		}
 	}
-	b := &bucket{}
-	if u.Scheme == "s3" {
+	b := &bucket{s3: u.Scheme == "s3"}
+	if b.s3 {
 		b.checksums = s3Defaults(u)
 	}
 	opened, err := blob.OpenBucket(ctx, u.String())

@@ -117,8 +117,9 @@ func run(t testing.TB, program, address string) error {
 	// The path is ours alone, so that no other server is taken for this one.
 	health := "/health-" + rand.Text()
 	// Metadata go beside the data, since not every file system of a test machine has user attributes.
+	// Without O_TMPFILE it replaces objects by rename; with it, it unlinks the old one first and readers miss it.
 	cmd := exec.Command(program, "--port", address, "--health", health, "--quiet", "--iam-dir", iam,
-		"posix", "--sidecar", sidecar, data)
+		"posix", "--sidecar", sidecar, "--disableotmp", data)
 	cmd.Env = []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey, "HOME=" + dir, "TMPDIR=" + dir}
 	cmd.Dir = dir
 	var output bytes.Buffer

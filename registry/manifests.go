@@ -88,17 +88,33 @@ func (r *Registry) Manifest(ctx context.Context, h dataset.Hash) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
+	return r.Content(ctx, info)
+}
+
+// Content is [Registry.Manifest] for who has the row already: it asks the database only where the object is gone.
+func (r *Registry) Content(ctx context.Context, info ManifestInfo) ([]byte, error) {
 	data, err := r.store.ReadAll(ctx, info.Path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fail(fault.ErrCorrupt, "manifest %s: its object %s is gone from %s; register the manifest again to heal it", h, info.Path, r.store.URL())
-	case err != nil:
-		return nil, fmt.Errorf("manifest %s: %w", h, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r.withoutObject(ctx, info)
 	}
-	if sum := dataset.HashOf(data); sum != h {
-		return nil, fail(fault.ErrCorrupt, "manifest %s: its object %s in %s hashes to %s; register the manifest again to heal it", h, info.Path, r.store.URL(), sum)
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", info.Hash, err)
+	}
+	if sum := dataset.HashOf(data); sum != info.Hash {
+		return nil, fail(fault.ErrCorrupt, "manifest %s: its object %s in %s hashes to %s; register the manifest again to heal it", info.Hash, info.Path, r.store.URL(), sum)
 	}
 	return data, nil
+}
+
+// withoutObject is Manifest where the object was not there after the row was: it may have been deleted in between.
+func (r *Registry) withoutObject(ctx context.Context, was ManifestInfo) ([]byte, error) {
+	switch now, err := r.Info(ctx, was.Hash); {
+	case err != nil:
+		return nil, err
+	case now.ID != was.ID:
+		return r.Manifest(ctx, was.Hash)
+	}
+	return nil, fail(fault.ErrCorrupt, "manifest %s: its object %s is gone from %s; register the manifest again to heal it", was.Hash, was.Path, r.store.URL())
 }
 
 // Info returns what the database knows of a manifest, fs.ErrNotExist if it is not registered. It does not look at the

@@ -256,29 +256,26 @@ func TestRegistry_Delete_HasRevisions(t *testing.T) {
 func TestRegistry_Delete_StoreFails(t *testing.T) {
 	each(t, func(t *testing.T, e env) {
 		h := e.register(t, 1)
-		path, ok := e.store.LocalPath(e.rows(t)[0])
-		if !ok {
-			t.Fatal("the object is no file")
-		}
-		obstacle := filepath.Join(path, "obstacle")
-		if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o777), os.WriteFile(obstacle, nil, 0o666)); err != nil {
+		dir, aside := filepath.Join(e.dir, ".annexfs"), filepath.Join(e.dir, "aside")
+		if err := errors.Join(os.Rename(dir, aside), os.Symlink(dir, dir)); err != nil {
 			t.Fatal(err)
 		}
 		if err := e.Delete(t.Context(), h); err == nil {
-			t.Error("deleted an object that cannot be")
+			t.Error("deleted an object that cannot be reached")
 		}
 		if rows := e.rows(t); len(rows) != 0 {
 			t.Errorf("got the rows %v, want none", rows)
 		}
-		if err := os.Remove(obstacle); err != nil {
+		if err := errors.Join(os.Remove(dir), os.Rename(aside, dir)); err != nil {
 			t.Fatal(err)
+		}
+		if got := len(e.objects(t)); got != 1 {
+			t.Errorf("got %d objects, want the one that is left", got)
 		}
 		if err := e.Delete(t.Context(), h); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("the object is still there: %v", err)
-		}
+		e.wantStored(t)
 	})
 }
 
@@ -289,10 +286,11 @@ func TestRegistry_Delete_WhileLinking(t *testing.T) {
 		for n := range 40 {
 			h := e.register(t, n)
 			var linkErr, deleteErr error
-			atOnce(
+			both := []func(){
 				func() { linkErr = e.Link(t.Context(), flights, h) },
 				func() { deleteErr = e.Delete(t.Context(), h) },
-			)
+			}
+			atOnce(both[n%2], both[1-n%2])
 			switch {
 			case linkErr == nil:
 				wantError(t, deleteErr, fault.ErrConflict)
@@ -318,7 +316,8 @@ func TestRegistry_Delete_WhileLinking(t *testing.T) {
 	})
 }
 
-// Whatever order a registration and deletions at once take, a row has its object and an object its row.
+// Whatever order registrations and deletions at once take, a row has its object and an object its row, and who reads
+// meanwhile finds the manifest or finds that it is not registered.
 func TestRegistry_Delete_WhileRegistering(t *testing.T) {
 	each(t, func(t *testing.T, e env) {
 		for n := range 40 {
@@ -333,7 +332,14 @@ func TestRegistry_Delete_WhileRegistering(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			atOnce(registering, deleting, registering, deleting)
+			reading := func() {
+				for range 20 {
+					if _, err := e.Manifest(t.Context(), h); err != nil {
+						wantError(t, err, fs.ErrNotExist)
+					}
+				}
+			}
+			atOnce(reading, registering, deleting, registering, deleting, reading)
 			if diff := cmp.Diff(e.objects(t), e.rows(t), sorted); diff != "" {
 				t.Fatalf("objects (-) and rows (+) differ:\n%s", diff)
 			}

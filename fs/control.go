@@ -1,0 +1,59 @@
+package fs
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	controlName = ".annexfs"
+	blobsName   = "blobs"
+	statusName  = "status.json"
+)
+
+// controlDir is .annexfs: found by name and not listed in the root; its own names are listed.
+type controlDir struct{ t *tree }
+
+var _ directory = (*controlDir)(nil)
+
+func (d *controlDir) ino() uint64 { return inoControl }
+func (d *controlDir) attr(context.Context) (attr, error) {
+	return dirAttr(inoControl, d.t.started), nil
+}
+func (d *controlDir) blobs() *blobsDir { return &blobsDir{t: d.t, inode: inoBlobs} }
+
+func (d *controlDir) lookup(ctx context.Context, name string) (entry, error) {
+	switch name {
+	case blobsName:
+		return nodeEntry(ctx, name, d.blobs())
+	case statusName:
+		return nodeEntry(ctx, name, &statusFile{t: d.t})
+	}
+	return entry{}, errNeverExists
+}
+
+func (d *controlDir) list(ctx context.Context, add func(entry)) error {
+	for _, name := range []string{blobsName, statusName} {
+		e, err := d.lookup(ctx, name)
+		if err != nil {
+			return err
+		}
+		add(e)
+	}
+	return nil
+}
+
+// statusFile is status.json: what the daemon is doing.
+type statusFile struct{ t *tree }
+
+var _ generated = (*statusFile)(nil)
+
+func (f *statusFile) ino() uint64    { return inoStatus }
+func (f *statusFile) volatile() bool { return true }
+
+func (f *statusFile) attr(ctx context.Context) (attr, error) {
+	data, err := f.content(ctx)
+	return attr{ino: inoStatus, mode: modeFile, size: int64(len(data)), mtime: time.Now().UnixNano()}, err
+}
+
+func (f *statusFile) content(context.Context) ([]byte, error) { return marshalLine(f.t.report()) }

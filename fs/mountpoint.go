@@ -1,0 +1,105 @@
+package fs
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	iofs "io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/annexfs/annexfs/internal/fault"
+)
+
+const (
+	fuseDevice = "/dev/fuse"
+	fuseHelper = "fusermount3"
+)
+
+// checkMountpoint says what is wrong with a mount point while there is still somebody to tell.
+func checkMountpoint(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, syscall.ENOTCONN):
+		return fmt.Errorf("%w: a mount whose daemon died is still on %s; run 'annexfs umount %s' first", fault.ErrConflict, path, path)
+	case errors.Is(err, iofs.ErrNotExist):
+		return fmt.Errorf("the mount point %s does not exist; make it with 'mkdir -p %s': %w", path, path, iofs.ErrNotExist)
+	case err != nil:
+		return fmt.Errorf("mount point: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("the mount point %s is not a directory: %w", path, iofs.ErrInvalid)
+	}
+	if kind, ok := mountedOn(path); ok && strings.HasPrefix(kind, "fuse") {
+		return fmt.Errorf("%w: %s is mounted on %s already; 'annexfs umount %s' frees it", fault.ErrConflict, kind, path, path)
+	}
+	names, err := os.ReadDir(path)
+	if err != nil {
+		return fmt.Errorf("mount point: %w", err)
+	}
+	if len(names) > 0 {
+		return fmt.Errorf("%w: the mount point %s is not empty and a mount would hide what is in it; choose an empty directory",
+			fault.ErrConflict, path)
+	}
+	return nil
+}
+
+// mountedOn is the type of the file system whose root path is.
+func mountedOn(path string) (kind string, ok bool) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", false
+	}
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		abs = real
+	}
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return "", false
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		before, after, found := strings.Cut(lines.Text(), " - ")
+		fields, types := strings.Fields(before), strings.Fields(after)
+		if found && len(fields) > 4 && len(types) > 0 && unescapeMount.Replace(fields[4]) == abs {
+			kind, ok = types[0], true // the last one lies on top
+		}
+	}
+	return kind, ok
+}
+
+// unescapeMount undoes the octal escapes of mountinfo.
+var unescapeMount = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+
+// checkFUSE tells what the machine lacks for any FUSE mount.
+func checkFUSE() error {
+	f, err := os.OpenFile(fuseDevice, os.O_RDWR, 0)
+	switch {
+	case errors.Is(err, iofs.ErrNotExist), errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.ENODEV):
+		return fmt.Errorf("%s is missing: load the kernel's fuse module ('modprobe fuse'), or give the container the device: %w", fuseDevice, err)
+	case errors.Is(err, iofs.ErrPermission):
+		return fmt.Errorf("%s may not be opened by this user: an administrator can allow it with 'chmod 0666 %s': %w", fuseDevice, fuseDevice, err)
+	case err != nil:
+		return fmt.Errorf("%s cannot be used: %w", fuseDevice, err)
+	}
+	_ = f.Close()
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	if _, err := exec.LookPath(fuseHelper); err != nil {
+		return fmt.Errorf("%s is not in the PATH: an ordinary user needs it to mount; install your system's fuse3 package: %w", fuseHelper, err)
+	}
+	return nil
+}
+
+func detach(path string) error {
+	if os.Geteuid() == 0 {
+		return os.NewSyscallError("umount2", syscall.Unmount(path, syscall.MNT_DETACH))
+	}
+	if out, err := exec.Command(fuseHelper, "-u", "-z", "--", path).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %s: %w", fuseHelper, strings.TrimSpace(string(out)), err)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package fs
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/annexfs/annexfs/datastore"
+	"github.com/annexfs/annexfs/internal/objects"
+)
+
+const (
+	blockSize  = 1 << 20 // bytes of one range read
+	blocksKept = 64      // blocks of all objects
+)
+
+// blockCache reads ranges of objects in whole blocks and keeps the latest; many readers of a block share one request.
+type blockCache struct {
+	store   *objects.Store
+	blocks  *lru.Cache[blockKey, []byte]
+	flights singleflight.Group
+}
+
+type blockKey struct {
+	url   string
+	index int64
+}
+
+func newBlockCache(store *objects.Store) (*blockCache, error) {
+	blocks, err := lru.New[blockKey, []byte](blocksKept)
+	return &blockCache{store: store, blocks: blocks}, err
+}
+
+// block is one block of an object of size bytes. A reader that gives up does not fail the others.
+func (c *blockCache) block(ctx context.Context, key blockKey, size int64) ([]byte, error) {
+	if data, ok := c.blocks.Get(key); ok {
+		return data, nil
+	}
+	result := c.flights.DoChan(fmt.Sprint(key.index, key.url), func() (any, error) {
+		data, err := c.fetch(context.WithoutCancel(ctx), key, size)
+		if err == nil {
+			c.blocks.Add(key, data)
+		}
+		return data, err
+	})
+	select {
+	case r := <-result:
+		data, _ := r.Val.([]byte)
+		return data, r.Err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (c *blockCache) fetch(ctx context.Context, key blockKey, size int64) ([]byte, error) {
+	off := key.index * blockSize
+	r, err := c.store.NewRangeReader(ctx, key.url, off, min(blockSize, size-off))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	data := make([]byte, min(blockSize, size-off))
+	if _, err := io.ReadFull(r, data); err != nil {
+		return nil, fmt.Errorf("reading %s at %d: %w", key.url, off, err)
+	}
+	return data, nil
+}
+
+// object is an open file whose bytes lie in a bucket. Its footer is read from the database.
+type object struct {
+	t    *tree
+	file datastore.File
+
+	once   sync.Once // loads footer at the first read that wants it
+	footer []byte
+	err    error
+}
+
+func newObject(t *tree, f datastore.File) *object { return &object{t: t, file: f} }
+
+func (o *object) close() error { return nil }
+
+func (o *object) read(ctx context.Context, buf []byte, off int64) (fuse.ReadResult, error) {
+	n := 0
+	for n < len(buf) && off+int64(n) < o.file.Size {
+		part, err := o.at(ctx, off+int64(n))
+		if err != nil {
+			return nil, err
+		}
+		n += copy(buf[n:], part)
+	}
+	return fuse.ReadResultData(buf[:n]), nil
+}
+
+// at are bytes of the file from off on, as many as one place holds.
+func (o *object) at(ctx context.Context, off int64) ([]byte, error) {
+	if start := o.file.FooterOffset; start > 0 && off >= start {
+		o.once.Do(func() {
+			f, err := o.t.Data.Footer(context.WithoutCancel(ctx), o.file.ID)
+			o.footer, o.err = f.Bytes, err
+		})
+		if o.err != nil {
+			return nil, o.err
+		}
+		return o.footer[off-start:], nil
+	}
+	data, err := o.t.blocks.block(ctx, blockKey{o.file.URL, off / blockSize}, o.file.Size)
+	if err != nil {
+		return nil, err
+	}
+	data = data[off%blockSize:]
+	if start := o.file.FooterOffset; start > off {
+		data = data[:min(int64(len(data)), start-off)]
+	}
+	return data, nil
+}

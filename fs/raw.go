@@ -1,0 +1,169 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	iofs "io/fs"
+	"math"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+const (
+	forever       = math.MaxInt32 // seconds
+	missRemember  = 1             // seconds that a name which may yet come is remembered as missing
+	statfsBlock   = 4096          // bytes
+	unlimitedSize = 1 << 50       // bytes, of a store that tells no size
+)
+
+func (t *tree) String() string { return "annexfs" }
+
+func requestContext(cancel <-chan struct{}, h *fuse.InHeader) context.Context {
+	return &fuse.Context{Caller: h.Caller, Cancel: cancel}
+}
+
+// Lookup finds a name. What does not exist is answered as an entry without a number, so that the kernel remembers it.
+func (t *tree) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+	t.stats.count(opLookup)
+	d, ok := t.nodes.get(h.NodeId).(directory)
+	if !ok {
+		return fuse.Status(syscall.ESTALE)
+	}
+	e, err := d.lookup(requestContext(cancel, h), name)
+	if errors.Is(err, iofs.ErrNotExist) {
+		out.EntryValid = missRemember
+		if errors.Is(err, errNeverExists) {
+			out.EntryValid = forever
+		}
+		return fuse.OK
+	}
+	if err != nil {
+		return t.status("lookup "+name, h.NodeId, err)
+	}
+	t.fillEntry(e, out)
+	return fuse.OK
+}
+
+// fillEntry tells the kernel of e, and remembers that it was told.
+func (t *tree) fillEntry(e entry, out *fuse.EntryOut) {
+	if e.node != nil {
+		t.nodes.remember(e.node)
+	}
+	out.NodeId = e.attr.ino
+	out.EntryValid = forever
+	out.AttrValid = attrValid(e.node)
+	t.fillAttr(e.attr, &out.Attr)
+}
+
+func attrValid(n node) uint64 {
+	if g, ok := n.(generated); ok && g.volatile() {
+		return 0
+	}
+	return forever
+}
+
+func (t *tree) fillAttr(a attr, out *fuse.Attr) {
+	out.Ino, out.Mode, out.Size = a.ino, a.mode, uint64(a.size)
+	out.Nlink = 1
+	out.Blocks = (out.Size + 511) / 512
+	out.Blksize = statfsBlock
+	out.Owner = fuse.Owner{Uid: t.opts.UID, Gid: t.opts.GID}
+	mtime := time.Unix(0, a.mtime)
+	out.SetTimes(&mtime, &mtime, &mtime)
+}
+
+func (t *tree) Forget(nodeid, nlookup uint64) {
+	t.stats.count(opForget)
+	t.nodes.forget(nodeid, nlookup)
+}
+
+func (t *tree) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
+	t.stats.count(opGetAttr)
+	ctx := requestContext(cancel, &in.InHeader)
+	if kindOf(in.NodeId) == kindFile {
+		f, err := t.file(ctx, in.NodeId)
+		if err != nil {
+			return t.status("getattr", in.NodeId, err)
+		}
+		out.AttrValid = forever
+		t.fillAttr(fileAttr(f.Entry), &out.Attr)
+		return fuse.OK
+	}
+	n := t.nodes.get(in.NodeId)
+	if n == nil {
+		return fuse.Status(syscall.ESTALE)
+	}
+	a, err := n.attr(ctx)
+	if err != nil {
+		return t.status("getattr", in.NodeId, err)
+	}
+	out.AttrValid = attrValid(n)
+	t.fillAttr(a, &out.Attr)
+	return fuse.OK
+}
+
+func (t *tree) Readlink(_ <-chan struct{}, h *fuse.InHeader) ([]byte, fuse.Status) {
+	t.stats.count(opReadlink)
+	if l, ok := t.nodes.get(h.NodeId).(symlink); ok {
+		return []byte(l.target()), fuse.OK
+	}
+	return nil, fuse.EINVAL
+}
+
+// Access is asked only where the kernel does not check permissions itself.
+func (t *tree) Access(_ <-chan struct{}, in *fuse.AccessIn) fuse.Status {
+	t.stats.count(opAccess)
+	if in.Mask&2 != 0 {
+		return fuse.EROFS
+	}
+	return fuse.OK
+}
+
+// StatFs tells what the backing object store tells of itself.
+func (t *tree) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
+	t.stats.count(opStatFs)
+	total, free, ok := t.Objects.StatFS()
+	if !ok {
+		total, free = unlimitedSize, unlimitedSize
+	}
+	*out = fuse.StatfsOut{Bsize: statfsBlock, Frsize: statfsBlock, NameLen: 255,
+		Blocks: total / statfsBlock, Bfree: free / statfsBlock, Bavail: free / statfsBlock}
+	return fuse.OK
+}
+
+// GetXAttr answers user.annexfs.*. Other classes are "not supported" rather than "no data": ls asks for security
+// labels and ACLs of every file until it hears once that the file system has none.
+func (t *tree) GetXAttr(cancel <-chan struct{}, h *fuse.InHeader, name string, dest []byte) (uint32, fuse.Status) {
+	t.stats.count(opGetXAttr)
+	if !strings.HasPrefix(name, "user.") {
+		return 0, fuse.Status(syscall.EOPNOTSUPP)
+	}
+	attrs, err := t.xattrs(requestContext(cancel, h), h.NodeId)
+	if err != nil {
+		return 0, t.status("getxattr", h.NodeId, err)
+	}
+	value, ok := attrs.get(name)
+	if !ok {
+		return 0, fuse.ENOATTR
+	}
+	return copyXattr(dest, value)
+}
+
+func (t *tree) ListXAttr(cancel <-chan struct{}, h *fuse.InHeader, dest []byte) (uint32, fuse.Status) {
+	t.stats.count(opListXAttr)
+	attrs, err := t.xattrs(requestContext(cancel, h), h.NodeId)
+	if err != nil {
+		return 0, t.status("listxattr", h.NodeId, err)
+	}
+	return copyXattr(dest, attrs.names())
+}
+
+func copyXattr(dest []byte, value string) (uint32, fuse.Status) {
+	if len(dest) < len(value) {
+		return uint32(len(value)), fuse.ERANGE
+	}
+	return uint32(copy(dest, value)), fuse.OK
+}

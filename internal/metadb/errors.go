@@ -1,10 +1,14 @@
 package metadb
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -77,13 +81,34 @@ func sqliteKind(code int) error {
 	return nil
 }
 
-// retriable says whether the same transaction may succeed if it is begun again: it lost against another one, or another
-// process kept SQLite's lock for long.
+// errNotBegun marks the loss of a connection on which no transaction had begun yet.
+var errNotBegun = errors.New("not begun")
+
+// retriable says whether the same transaction may succeed if it is begun again: it lost against another one, another
+// process kept SQLite's lock for long, or it never began.
 func retriable(err error) bool {
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return pg.Code == "40001" || pg.Code == "40P01" // serialization_failure, deadlock_detected
+	if errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01") { // serialization_failure, deadlock_detected
+		return true
 	}
 	var lite *sqlite.Error
-	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_BUSY
+	if errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_BUSY {
+		return true
+	}
+	return errors.Is(err, errNotBegun)
+}
+
+// lost says whether a connection that had been good turned out to be dead, as those of a pool are when the server was
+// restarted. What only reads can then be sent again through another one.
+func lost(err error) bool {
+	var connect *pgconn.ConnectError
+	if err == nil || errors.As(err, &connect) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "57P0") // the server ends the connection
+	}
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

@@ -114,18 +114,44 @@ func (db *DB) Queries() int64 { return db.queries.Load() }
 // few connections (four, or one for each CPU): to query again for each row, read the rows first or use [DB.View].
 func (db *DB) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
 	db.queries.Add(1)
-	return wrapRows(db.readers.QueryContext(ctx, query, args...))
+	var rows *sql.Rows
+	err := db.read(func() (err error) {
+		rows, err = db.readers.QueryContext(ctx, query, args...)
+		return err
+	})
+	if err != nil {
+		return nil, translate(err)
+	}
+	return &Rows{rows: rows}, nil
 }
 
 // QueryRow is as [DB.Query] for at most one row.
 func (db *DB) QueryRow(ctx context.Context, query string, args ...any) *Row {
 	db.queries.Add(1)
-	return &Row{row: db.readers.QueryRowContext(ctx, query, args...)}
+	row := &Row{}
+	row.err = db.read(func() error {
+		row.row = db.readers.QueryRowContext(ctx, query, args...)
+		return row.row.Err()
+	})
+	return row
+}
+
+// read sends what only reads, again for each connection of the pool that turns out to be dead.
+func (db *DB) read(send func() error) error {
+	for n := 0; ; n++ {
+		if err := send(); n == poolSize() || !lost(err) {
+			return err
+		}
+	}
 }
 
 // View calls fn with a Queryer whose statements all see the same state of the database, and which cannot write.
 func (db *DB) View(ctx context.Context, fn func(Queryer) error) error {
-	tx, err := db.readers.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	var tx *sql.Tx
+	err := db.read(func() (err error) {
+		tx, err = db.readers.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+		return err
+	})
 	if err != nil {
 		return translate(err)
 	}
@@ -143,7 +169,7 @@ type Row struct {
 // Scan copies the row's columns; where there is no row, the error is fs.ErrNotExist.
 func (r *Row) Scan(dest ...any) error {
 	if r.err != nil {
-		return r.err
+		return translate(r.err)
 	}
 	return r.tx.note(translate(r.row.Scan(dest...)))
 }
@@ -152,13 +178,6 @@ func (r *Row) Scan(dest ...any) error {
 type Rows struct {
 	rows *sql.Rows
 	tx   *Tx // nil outside a transaction
-}
-
-func wrapRows(rows *sql.Rows, err error) (*Rows, error) {
-	if err != nil {
-		return nil, translate(err)
-	}
-	return &Rows{rows: rows}, nil
 }
 
 // Next prepares the next row and says whether there is one; afterwards Err tells the end from a failure.

@@ -55,8 +55,8 @@ func parseURL(url string) (target, error) {
 
 func parseSQLite(path string) (target, error) {
 	switch {
-	case strings.ContainsAny(path, "?#\x00"):
-		return nil, invalidURL("a SQLite path cannot contain ?, # or NUL")
+	case strings.ContainsAny(path, "?\x00"):
+		return nil, invalidURL("a SQLite path has no settings after ? and no NUL")
 	case !filepath.IsAbs(path):
 		return nil, invalidURL("its path is not absolute")
 	}

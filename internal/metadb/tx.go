@@ -62,6 +62,9 @@ func (db *DB) update(ctx context.Context, fn func(*Tx) error) (head int64, err e
 	stop := context.AfterFunc(ctx, cancel)
 	defer stop()
 	sqlTx, err := conn.BeginTx(txCtx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if lost(err) {
+		err = fmt.Errorf("%w: %w", errNotBegun, err)
+	}
 	if err != nil {
 		return 0, cause(ctx, err)
 	}

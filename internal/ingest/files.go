@@ -1,0 +1,60 @@
+package ingest
+
+import (
+	"context"
+	"path"
+
+	"github.com/annexfs/annexfs/datastore"
+	"github.com/annexfs/annexfs/internal/dataset"
+	"github.com/annexfs/annexfs/internal/durable"
+)
+
+// storeFile stores a file of a files table in the file store. It is hashed while it is copied, or first, where that may
+// save the copy.
+func (a *addition) storeFile(ctx context.Context, n int) (stored, error) {
+	s := a.sources[n]
+	f, before, err := durable.OpenRegular(s.path, false)
+	if err != nil {
+		return stored{}, err
+	}
+	defer f.Close()
+	there, known := a.known.paths[s.name]
+	var key dataset.Key
+	if !known && !a.journal.resumed {
+		key, _, err = a.Files.Insert(ctx, metered{f, a.meter}, s.name)
+		if err != nil {
+			return stored{}, err
+		}
+		return a.fileOf(s, key, 0), unchanged(f, before)
+	}
+	sum, size, err := hash(ctx, f)
+	if err != nil {
+		return stored{}, err
+	}
+	defer a.meter.add(0, size)
+	key = dataset.Key{Size: size, Sum: sum, Ext: dataset.Extension(path.Base(s.name), a.MaxExtension)}
+	if known {
+		row, err := a.Data.File(ctx, there.ID)
+		if err != nil {
+			return stored{}, err
+		}
+		if row.SHA256 != sum {
+			return stored{}, other(there)
+		}
+		return a.fileOf(s, key, row.ID), nil
+	}
+	if key, _, err = a.Files.InsertFile(ctx, s.path, &key, s.name, false); err != nil {
+		return stored{}, err
+	}
+	return a.fileOf(s, key, 0), nil
+}
+
+func (a *addition) fileOf(s source, key dataset.Key, row int64) stored {
+	return stored{source: s, row: row, key: key.String(), file: datastore.NewFile{
+		Name: s.name, URL: keyScheme + key.String(), Size: key.Size, SHA256: key.Sum,
+		Statistics: datastore.Statistics{Keys: s.keys},
+	}}
+}
+
+// keyScheme begins the url of a row whose content lies in the file store.
+const keyScheme = "annex:"

@@ -1,0 +1,130 @@
+// Package ingest is the one road into a table: it judges files by the table's declaration, hashes and stores them, and
+// registers all of them in one transaction.
+//
+// The steps can be taken one by one: Ingester.Target finds the table, Check judges a parquet file by its footer,
+// FileName names it, and Ingester.Add does all that and the rest for files and directories. Nothing is shown of files
+// before all of them are stored durably.
+//
+// What an interrupted Add has stored stays, and the next Add to the same table goes on from there: a small journal in
+// the staging directory tells it where. After a failure that is no interruption the objects are removed again. Content
+// in the file store is never removed here: somebody else may just have found it there.
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+
+	"github.com/annexfs/annexfs/datastore"
+	"github.com/annexfs/annexfs/filestore"
+	"github.com/annexfs/annexfs/internal/dataset"
+	"github.com/annexfs/annexfs/internal/durable"
+	"github.com/annexfs/annexfs/internal/manifest"
+	"github.com/annexfs/annexfs/internal/objects"
+	"github.com/annexfs/annexfs/registry"
+)
+
+// Options of an Ingester. All stores are needed, and stay the caller's to close.
+type Options struct {
+	Registry *registry.Registry
+	Data     *datastore.Store
+	Objects  *objects.Store
+	Files    *filestore.Store
+	// Staging is an existing directory for copies that are not finished, best on the file system of the objects.
+	Staging string
+	// MaxExtension is the file store's filestore.Options.MaxExtension.
+	MaxExtension int
+	// Logger takes what the caller cannot be told. Nil is silence.
+	Logger *slog.Logger
+}
+
+// Ingester adds files to the tables of one repository. It may be used concurrently, also by several processes.
+type Ingester struct {
+	Options
+	staging *durable.Tree
+}
+
+// New returns an Ingester; it writes nothing yet.
+func New(o Options) *Ingester {
+	if o.MaxExtension == 0 {
+		o.MaxExtension = dataset.DefaultExtensionLength
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Ingester{Options: o, staging: durable.New(o.Staging)}
+}
+
+// Target is a table that files are meant for.
+type Target struct {
+	datastore.Table
+	Spec manifest.Table // as the manifest declares it
+}
+
+// Target finds the table that ref names; without a version that is the one of `dev`. fs.ErrNotExist where there is no
+// such dataset, version or table; the error names the tables that there are.
+func (i *Ingester) Target(ctx context.Context, ref dataset.TableRef) (Target, error) {
+	at := ref.Reference.Or(dataset.Dev)
+	h, err := i.Registry.Resolve(ctx, at)
+	if err != nil {
+		return Target{}, err
+	}
+	data, err := i.Registry.Manifest(ctx, h)
+	if err != nil {
+		return Target{}, err
+	}
+	m, err := manifest.Parse(data)
+	if err != nil {
+		return Target{}, fmt.Errorf("manifest %s: %w", h, err)
+	}
+	spec, ok := m.Table(ref.Table)
+	if !ok {
+		return Target{}, fail(fs.ErrNotExist, "%s has no table %s; %s", at, ref.Table, tablesOf(m))
+	}
+	return Target{datastore.Table{Dataset: at.ID, Manifest: h, Name: ref.Table}, spec}, nil
+}
+
+func tablesOf(m *manifest.Manifest) string {
+	var names []string
+	for _, t := range m.Tables {
+		names = append(names, string(t.Name))
+	}
+	if names == nil {
+		return "its manifest declares no tables"
+	}
+	return "its manifest declares " + strings.Join(names, ", ")
+}
+
+// AddOptions of Add; the zero value appends.
+type AddOptions struct {
+	Replace  bool           // make a new revision with exactly these files, instead of adding to the active one
+	Workers  int            // files at work at once; 0 is one for each CPU
+	Actor    string         // who, for the history of activations
+	Progress func(Progress) // is called by one goroutine at a time, some times a second at most and at the end
+}
+
+// Progress is how far an Add has come.
+type Progress struct {
+	Files, TotalFiles int   // done of all
+	Bytes, TotalBytes int64 // read, or found to be there already, of all
+}
+
+// Result is what an Add has done.
+type Result struct {
+	Table    datastore.Table
+	Revision datastore.Revision // active when the files were added
+	Files    []Added            // in the order in which they were found
+}
+
+// Added is one file of a Result.
+type Added struct {
+	Path     string   // where it was found
+	Name     string   // of its row
+	Size     int64    // bytes
+	Rows     int64    // of a parquet file
+	SHA256   [32]byte // of the content
+	Key      string   // of a file of a files table
+	Existing bool     // the revision had it already, or the same command has it twice
+}

@@ -1,0 +1,58 @@
+package repo
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// EnvVar names the repository where no flag does.
+const EnvVar = "ANNEXFS_REPO"
+
+// Find returns the absolute directory of the repository that is meant: the one that flag names, else the one that env
+// names, else the first at cwd or above it. fs.ErrNotExist where there is none.
+func Find(flag, env, cwd string) (string, error) {
+	switch {
+	case flag != "":
+		return named(flag, cwd, "--repo")
+	case env != "":
+		return named(env, cwd, EnvVar)
+	}
+	for dir := cwd; ; dir = filepath.Dir(dir) {
+		if ok, err := isRepository(dir); err != nil || ok {
+			return dir, err
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("%w: no annexfs repository in %s or above it: make one with `annexfs init`, or name one with --repo or %s",
+				fs.ErrNotExist, cwd, EnvVar)
+		}
+	}
+}
+
+func named(dir, cwd, by string) (string, error) {
+	dir = join(cwd, dir)
+	ok, err := isRepository(dir)
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return "", fmt.Errorf("%w: %s, named by %s, is no annexfs repository: it has no %s (make one with `annexfs init %s`)",
+			fs.ErrNotExist, dir, by, ConfigName, dir)
+	}
+	return dir, nil
+}
+
+// isRepository reports whether dir holds a configuration. A directory that cannot be searched is none.
+func isRepository(dir string) (bool, error) {
+	info, err := os.Stat(filepath.Join(dir, ConfigName))
+	switch {
+	case err == nil:
+		return info.Mode().IsRegular(), nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		return false, nil
+	}
+	// What lies above may be fine though this directory is not: a mount whose daemon died, a file in the way.
+	return false, nil
+}

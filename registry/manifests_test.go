@@ -180,6 +180,38 @@ func TestRegistry_Manifest_NotRegistered(t *testing.T) {
 	})
 }
 
+// Content goes by what Info said; a manifest that was deleted since is not taken for one that lost its object.
+func TestRegistry_Content(t *testing.T) {
+	each(t, func(t *testing.T, e env) {
+		h := e.register(t, 1)
+		info, err := e.Info(t.Context(), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := func() (string, error) {
+			data, err := e.Content(t.Context(), info)
+			return string(data), err
+		}
+		if got, err := read(); err != nil || got != string(content(1)) {
+			t.Errorf("got %q, %v, want %q", got, err, content(1))
+		}
+		if err := e.Delete(t.Context(), h); err != nil {
+			t.Fatal(err)
+		}
+		_, err = read()
+		wantError(t, err, fs.ErrNotExist)
+		e.register(t, 1)
+		if got, err := read(); err != nil || got != string(content(1)) {
+			t.Errorf("registered again: got %q, %v, want %q", got, err, content(1))
+		}
+		if err := e.store.Delete(t.Context(), info.Path); err != nil {
+			t.Fatal(err)
+		}
+		_, err = read()
+		wantError(t, err, fault.ErrCorrupt)
+	})
+}
+
 func TestRegistry_Manifests(t *testing.T) {
 	each(t, func(t *testing.T, e env) {
 		a, b, c := e.link(t, flights, 1), e.register(t, 2), e.link(t, flights, 3)

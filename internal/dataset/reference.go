@@ -1,9 +1,6 @@
 package dataset
 
-import (
-	"net/url"
-	"strings"
-)
+import "strings"
 
 const referenceForm = "a reference is namespace/name@version, where @version and namespace/ may be left out"
 
@@ -14,7 +11,7 @@ type Reference struct {
 }
 
 // ParseReference reads "namespace/name@version". Without a namespace it is "_", without a version the Selector is zero.
-// The package URLs "pkg:annexfs/…" and "pkg:amp/…" are read too; in these the version may be percent-encoded, as
+// The package URLs "pkg:annexfs/…" and "pkg:amp/…" are read too; in these the version's '+' may be written "%2B", as
 // package URLs have it.
 func ParseReference(s string) (Reference, error) {
 	rest, isURL := cutScheme(s)
@@ -36,9 +33,7 @@ func ParseReference(s string) (Reference, error) {
 		return Reference{id, Selector{}}, err
 	}
 	if isURL {
-		if decoded, err := url.PathUnescape(version); err == nil {
-			version = decoded // else it has a '%', which the version's parser refuses
-		}
+		version = strings.NewReplacer("%2B", "+", "%2b", "+").Replace(version)
 	}
 	selector, err := ParseSelector(version)
 	if err != nil {

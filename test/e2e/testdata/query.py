@@ -1,0 +1,13 @@
+"""Runs each argument as SQL in DuckDB and prints its rows as one line of JSON."""
+
+import json
+import sys
+
+import duckdb
+
+import become
+
+become.user()
+connection = duckdb.connect()
+for sql in sys.argv[1:]:
+    print(json.dumps(connection.execute(sql).fetchall(), default=str))

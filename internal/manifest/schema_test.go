@@ -11,6 +11,11 @@ import (
 )
 
 func TestParseType(t *testing.T) {
+	schema := compileSchema(t)
+	published := func(s string) bool {
+		quoted, _ := json.Marshal(s)
+		return schema.Validate(decode(t, fields(`{"name":"a","type":`+string(quoted)+`,"children":[]}`))) == nil
+	}
 	valid := []manifest.Type{
 		manifest.Null, manifest.Bool, manifest.Int8, manifest.Int16, manifest.Int32, manifest.Int64,
 		manifest.Uint8, manifest.Uint16, manifest.Uint32, manifest.Uint64, manifest.Float16, manifest.Float32, manifest.Float64,
@@ -25,12 +30,18 @@ func TestParseType(t *testing.T) {
 		if got, err := manifest.ParseType(string(want)); got != want || err != nil {
 			t.Errorf("%s: got %q, %v", want, got, err)
 		}
+		if nested := want == manifest.List || want == manifest.Struct || want == manifest.Map; !nested && !published(string(want)) {
+			t.Errorf("%s: the JSON Schema refuses it", want)
+		}
 	}
 	for _, s := range []string{"", "int", "Int64", "int128", "float8", "string", "fixed_size_binary", "fixed_size_binary(0)", "fixed_size_binary(01)", "decimal", "decimal(0,0)", "decimal(77,0)",
 		"decimal(5,6)", "decimal(15, 2)", "decimal(5,-1)", "date64", "time32(us)", "time64(s)", "timestamp", "timestamp(us,)", "timestamp(us, UTC)", "timestamp(m)", "list(int64)", "int64\n"} {
 		_, err := manifest.ParseType(s)
 		if _, ok := errors.AsType[*dataset.SyntaxError](err); !ok || !errors.Is(err, fs.ErrInvalid) {
 			t.Errorf("%q: got error %v, want a *SyntaxError", s, err)
+		}
+		if published(s) && s != "decimal(5,6)" { // what no pattern can say
+			t.Errorf("%q: the JSON Schema accepts it", s)
 		}
 	}
 }

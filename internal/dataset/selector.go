@@ -48,7 +48,7 @@ func ParseSelector(s string) (Selector, error) {
 	v, err := ParseVersion(s)
 	if err != nil {
 		reason := strings.TrimSuffix(err.(*SyntaxError).Reason, versionForm)
-		return Selector{}, &SyntaxError{"version", s, reason + "allowed are latest, dev, the 64 hexadecimal digits of a manifest's hash, and a semantic version: " + versionForm}
+		return Selector{}, &SyntaxError{"version", s, reason + "allowed are latest, dev, the 64 hexadecimal digits of a manifest's hash, and semantic versions; " + versionForm}
 	}
 	return SelectVersion(v), nil
 }

@@ -66,7 +66,7 @@ func TestStore_InsertExtension(t *testing.T) {
 // TestStore_InsertRepairs holds that a file of the wrong size gives way to good content.
 func TestStore_InsertRepairs(t *testing.T) {
 	s, _ := newStore(t)
-	key := insert(t, s, "hello", "a.txt")
+	key := insert(t, s, "hello")
 	for name, again := range map[string]func() (bool, error){
 		"Insert": func() (bool, error) {
 			_, created, err := s.Insert(t.Context(), strings.NewReader("hello"), "a.txt")

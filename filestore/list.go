@@ -36,7 +36,7 @@ func (s *Store) walk(ctx context.Context, dir string, yield func(Info, error) bo
 		if err := ctx.Err(); err != nil {
 			return yield(Info{}, err) && false
 		}
-		more := true
+		var more bool
 		if depth(dir) < 2 {
 			more = s.walk(ctx, path.Join(dir, name), yield)
 		} else {

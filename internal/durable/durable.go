@@ -37,16 +37,12 @@ type Tree struct {
 	mu    sync.Mutex
 	known map[string]struct{} // directories whose entries are on disk all the way from root; guarded by mu
 
-	buffers sync.Pool // of *[]byte
+	buffers sync.Pool // of *[copyBuffer]byte
 }
 
 // New returns the Tree below root, which must exist and be durable itself.
 func New(root string) *Tree {
-	return &Tree{
-		root:    root,
-		known:   map[string]struct{}{},
-		buffers: sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }},
-	}
+	return &Tree{root: root, known: map[string]struct{}{}}
 }
 
 // Root is the directory that New was given.

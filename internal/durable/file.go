@@ -51,19 +51,22 @@ func (f *File) CopyFrom(ctx context.Context, r io.Reader, h hash.Hash) (int64, e
 	if src, ok := r.(*os.File); ok && h == nil {
 		return f.copyFile(ctx, src)
 	}
-	buf := f.tree.buffers.Get().(*[]byte)
+	buf, ok := f.tree.buffers.Get().(*[copyBuffer]byte)
+	if !ok {
+		buf = new([copyBuffer]byte)
+	}
 	defer f.tree.buffers.Put(buf)
 	var total int64
 	for {
 		if err := ctx.Err(); err != nil {
 			return total, err
 		}
-		n, err := r.Read(*buf)
+		n, err := r.Read(buf[:])
 		if n > 0 {
 			if h != nil {
-				h.Write((*buf)[:n])
+				h.Write(buf[:n])
 			}
-			if _, err := f.Write((*buf)[:n]); err != nil {
+			if _, err := f.Write(buf[:n]); err != nil {
 				return total, err
 			}
 			total += int64(n)

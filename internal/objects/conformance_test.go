@@ -234,7 +234,7 @@ func testMove(t *testing.T, s *objects.Store) {
 
 // testPutLarge stores what S3 takes in several parts only.
 func testPutLarge(t *testing.T, s *objects.Store) {
-	content := randomBytes(33<<20 + 17)
+	content := randomBytes(17<<20 + 17)
 	path := writeFile(t, string(content))
 	o := objects.PutOptions{SHA256: sha256.Sum256(content)}
 	put, err := s.PutFile(t.Context(), "large", path, o)
@@ -256,7 +256,7 @@ func testPutLarge(t *testing.T, s *objects.Store) {
 }
 
 func testPutMismatch(t *testing.T, s *objects.Store) {
-	for _, size := range []int{0, 10, 33 << 20} {
+	for _, size := range []int{0, 10, 17 << 20} {
 		key := fmt.Sprintf("mismatch/%d", size)
 		path := writeFile(t, string(randomBytes(size)))
 		o := objects.PutOptions{SHA256: sha256.Sum256([]byte("something else"))}

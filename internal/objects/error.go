@@ -64,8 +64,9 @@ func kindOf(err error) error {
 		return fs.ErrInvalid
 	case gcerrors.PermissionDenied:
 		return fs.ErrPermission
+	default:
+		return nil
 	}
-	return nil
 }
 
 // message is what the service said, without the frames around it.

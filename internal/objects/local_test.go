@@ -172,6 +172,7 @@ func TestStore_LocalDenied(t *testing.T) {
 	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = os.Chmod(dir, 0o700) })
 	if _, err := s.Put(t.Context(), "a", nil); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("Put: %v, want fs.ErrPermission", err)
 	}

@@ -25,8 +25,6 @@ import (
 
 const (
 	bucket    = "annexfs-test"
-	accessKey = "annexfs-test-access"
-	secretKey = "annexfs-test-secret"
 	startTime = 30 * time.Second
 )
 
@@ -46,9 +44,10 @@ func S3(t testing.TB) (url string, env []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	access, secret := "annexfs-test", rand.Text()
 	settings := map[string]string{
-		"AWS_ACCESS_KEY_ID":           accessKey,
-		"AWS_SECRET_ACCESS_KEY":       secretKey,
+		"AWS_ACCESS_KEY_ID":           access,
+		"AWS_SECRET_ACCESS_KEY":       secret,
 		"AWS_SESSION_TOKEN":           "",
 		"AWS_PROFILE":                 "",
 		"AWS_REGION":                  "us-east-1",
@@ -60,7 +59,7 @@ func S3(t testing.TB) (url string, env []string) {
 		t.Setenv(name, value)
 		env = append(env, name+"="+value)
 	}
-	address := start(t, program)
+	address := start(t, program, "ROOT_ACCESS_KEY="+access, "ROOT_SECRET_KEY="+secret)
 	url = fmt.Sprintf("s3://%s?endpoint=http://%s&region=us-east-1&use_path_style=true", bucket, address)
 	if err := makeBucket(t.Context(), url); err != nil {
 		t.Fatalf("make bucket: %v", err)
@@ -91,14 +90,14 @@ func find() (string, error) {
 }
 
 // start runs the server on a free port. The port is found before the server has it, so another program can be faster.
-func start(t testing.TB, program string) (address string) {
+func start(t testing.TB, program string, env ...string) (address string) {
 	t.Helper()
 	var err error
 	for range 5 {
-		if address, err = freeAddress(); err != nil {
+		if address, err = freeAddress(t.Context()); err != nil {
 			break
 		}
-		if err = run(t, program, address); err == nil {
+		if err = run(t, program, address, env); err == nil {
 			return address
 		}
 	}
@@ -106,7 +105,7 @@ func start(t testing.TB, program string) (address string) {
 	return ""
 }
 
-func run(t testing.TB, program, address string) error {
+func run(t testing.TB, program, address string, env []string) error {
 	dir := t.TempDir()
 	data, sidecar, iam := filepath.Join(dir, "data"), filepath.Join(dir, "sidecar"), filepath.Join(dir, "iam")
 	for _, d := range []string{data, sidecar, iam} {
@@ -118,9 +117,11 @@ func run(t testing.TB, program, address string) error {
 	health := "/health-" + rand.Text()
 	// Metadata go beside the data, since not every file system of a test machine has user attributes.
 	// Without O_TMPFILE it replaces objects by rename; with it, it unlinks the old one first and readers miss it.
-	cmd := exec.Command(program, "--port", address, "--health", health, "--quiet", "--iam-dir", iam,
+	// Other cleanups may still need the server, so it outlives the test's context.
+	ctx := context.WithoutCancel(t.Context())
+	cmd := exec.CommandContext(ctx, program, "--port", address, "--health", health, "--quiet", "--iam-dir", iam,
 		"posix", "--sidecar", sidecar, "--disableotmp", data)
-	cmd.Env = []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey, "HOME=" + dir, "TMPDIR=" + dir}
+	cmd.Env = append(env, "HOME="+dir, "TMPDIR="+dir)
 	cmd.Dir = dir
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -128,13 +129,16 @@ func run(t testing.TB, program, address string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // its output says more
+		close(ended)
+	}()
 	stop := func() {
 		_ = cmd.Process.Kill()
 		<-ended
 	}
-	if err := waitHealthy("http://"+address+health, ended); err != nil {
+	if err := waitHealthy(ctx, "http://"+address+health, ended); err != nil {
 		stop()
 		return fmt.Errorf("%w\n%s", err, output.String())
 	}
@@ -143,33 +147,39 @@ func run(t testing.TB, program, address string) error {
 }
 
 // waitHealthy polls until the server answers or ends.
-func waitHealthy(url string, ended chan error) error {
-	deadline := time.After(startTime)
+func waitHealthy(ctx context.Context, url string, ended <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	client := &http.Client{Timeout: time.Second}
 	for {
 		select {
-		case err := <-ended:
-			ended <- err
-			return fmt.Errorf("the server ended: %v", err)
-		case <-deadline:
+		case <-ended:
+			return errors.New("the server ended")
+		case <-ctx.Done():
 			return fmt.Errorf("the server does not answer within %v", startTime)
 		case <-tick.C:
 		}
-		response, err := client.Get(url)
-		if err != nil {
-			continue
-		}
-		_ = response.Body.Close()
-		if response.StatusCode == http.StatusOK {
+		if healthy(ctx, url) {
 			return nil
 		}
 	}
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func healthy(ctx context.Context, url string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	return response.Body.Close() == nil && response.StatusCode == http.StatusOK
+}
+
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -35,7 +35,7 @@ func (d *blobsDir) lookup(_ context.Context, name string) (entry, error) {
 		return d.dir(name), nil
 	}
 	key, err := dataset.ParseKey(name)
-	if err != nil || d.level() == 1 || (d.level() == 2 && key.HashDir() != d.prefix+"/") {
+	if err != nil || d.level() == 1 || (d.level() == 2 && key.HashDir() != d.prefix) {
 		return entry{}, errNeverExists
 	}
 	info, err := d.t.Files.Stat(key)

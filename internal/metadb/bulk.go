@@ -2,7 +2,6 @@ package metadb
 
 import (
 	"context"
-	"database/sql"
 	"iter"
 	"strconv"
 	"strings"
@@ -41,22 +40,18 @@ func (tx *Tx) copyFrom(ctx context.Context, table string, columns []string, rows
 	return n, err
 }
 
-func (tx *Tx) insertValues(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) (int64, error) {
-	return insertRows(ctx, tx.tx, table, strings.Join(columns, ", "), rows)
-}
-
 // rowsPerStatement is where more rows bring no more speed; with 12 columns it is far from the limit of parameters.
 const rowsPerStatement = 100
 
-// insertRows collects the parameters of many rows into each statement.
-func insertRows(ctx context.Context, tx *sql.Tx, table, columns string, rows iter.Seq[[]any]) (total int64, err error) {
+// insertValues collects the parameters of many rows into each statement.
+func (tx *Tx) insertValues(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) (total int64, err error) {
 	var args []any
-	n, width := 0, 0
+	n := 0
 	flush := func() error {
 		if n == 0 {
 			return nil
 		}
-		if _, err := tx.ExecContext(ctx, insertStatement(table, columns, n, width), args...); err != nil {
+		if _, err := tx.tx.ExecContext(ctx, tx.insertStatement(table, columns, n), args...); err != nil {
 			return err
 		}
 		total += int64(n)
@@ -65,8 +60,7 @@ func insertRows(ctx context.Context, tx *sql.Tx, table, columns string, rows ite
 	}
 	for row := range rows {
 		args = append(args, row...)
-		n, width = n+1, len(row)
-		if n == rowsPerStatement {
+		if n++; n == rowsPerStatement {
 			if err := flush(); err != nil {
 				return total, err
 			}
@@ -75,19 +69,25 @@ func insertRows(ctx context.Context, tx *sql.Tx, table, columns string, rows ite
 	return total, flush()
 }
 
-func insertStatement(table, columns string, rows, width int) string {
+// insertStatement writes ? for SQLite, which takes $1 and ?1 for names and searches them one after the other for each
+// value: with thousands that takes far longer than the insert.
+func (tx *Tx) insertStatement(table string, columns []string, rows int) string {
 	var b strings.Builder
-	b.WriteString("insert into " + table + " (" + columns + ") values ")
-	for i := range rows * width {
+	b.WriteString("insert into " + table + " (" + strings.Join(columns, ", ") + ") values ")
+	for i := range rows * len(columns) {
 		switch {
 		case i == 0:
 			b.WriteString("(")
-		case i%width == 0:
+		case i%len(columns) == 0:
 			b.WriteString("), (")
 		default:
 			b.WriteString(", ")
 		}
-		b.WriteString("$" + strconv.Itoa(i+1))
+		if tx.db.Dialect() == Postgres {
+			b.WriteString("$" + strconv.Itoa(i+1))
+		} else {
+			b.WriteString("?")
+		}
 	}
 	b.WriteString(")")
 	return b.String()

@@ -46,7 +46,10 @@ const (
 	pruneEvery = 1000
 )
 
-const changeColumns = "seq, n, kind, namespace, name, hash, version, table_name, location_id, first_file, last_file, created_at"
+func changeColumns() []string {
+	return []string{"seq", "n", "kind", "namespace", "name", "hash", "version", "table_name", "location_id", "first_file",
+		"last_file", "created_at"}
+}
 
 // Record tells followers what this transaction changes. It is written when fn has returned, as the last statements of
 // the transaction: the row that counts is locked until the commit, so numbers are given in the order of commits and a
@@ -71,7 +74,7 @@ func (tx *Tx) writeChanges(ctx context.Context) (head int64, err error) {
 			}
 		}
 	}
-	if _, err := insertRows(ctx, tx.tx, "changes", changeColumns, rows); err != nil {
+	if _, err := tx.insertValues(ctx, "changes", changeColumns(), rows); err != nil {
 		return 0, fmt.Errorf("record changes: %w", err)
 	}
 	if tx.db.Dialect() == Postgres {

@@ -1,9 +1,6 @@
 package manifest
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // Schema is an Arrow schema: the columns of a table in their order.
 type Schema struct {
@@ -30,40 +27,13 @@ func (s Schema) Field(name string) (Field, bool) {
 
 // Equal tells whether both have the same fields in the same order. What the children of lists and maps are called is
 // each writer's choice and does not count.
-func (s Schema) Equal(o Schema) bool { return s.Difference(o) == "" }
+func (s Schema) Equal(o Schema) bool { return equalFields(s.Fields, o.Fields, true) }
 
-// Difference tells where o first differs from s, for a person who reads an error: "" where they are equal.
-func (s Schema) Difference(o Schema) string { return difference("", s.Fields, o.Fields, true) }
-
-func difference(path string, want, got []Field, named bool) string {
-	for i := range max(len(want), len(got)) {
-		switch {
-		case i >= len(got):
-			return fmt.Sprintf("column %s%s is missing", path, want[i].Name)
-		case i >= len(want):
-			return fmt.Sprintf("column %s%s is one too many", path, got[i].Name)
-		case named && want[i].Name != got[i].Name:
-			return fmt.Sprintf("column %d is %s%s, it should be %s%s", i+1, path, got[i].Name, path, want[i].Name)
-		}
-		w, g, name := want[i], got[i], path+want[i].Name
-		switch {
-		case w.Type != g.Type:
-			return fmt.Sprintf("column %s is of the type %s, it should be %s", name, g.Type, w.Type)
-		case w.Nullable != g.Nullable:
-			return fmt.Sprintf("column %s is %s, it should be %s", name, nullability(g), nullability(w))
-		}
-		if d := difference(name+".", w.Children, g.Children, w.Type == Struct); d != "" {
-			return d
-		}
-	}
-	return ""
-}
-
-func nullability(f Field) string {
-	if f.Nullable {
-		return "nullable"
-	}
-	return "not nullable"
+func equalFields(a, b []Field, named bool) bool {
+	return slices.EqualFunc(a, b, func(f, g Field) bool {
+		return (f.Name == g.Name || !named) && f.Type == g.Type && f.Nullable == g.Nullable &&
+			equalFields(f.Children, g.Children, f.Type == Struct)
+	})
 }
 
 // names are the top-level fields that have one: a schema under test may lack some.

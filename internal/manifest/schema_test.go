@@ -57,7 +57,7 @@ func FuzzParseType(f *testing.F) {
 	})
 }
 
-func TestSchema_Difference(t *testing.T) {
+func TestSchema_Equal(t *testing.T) {
 	want := manifest.Schema{Fields: []manifest.Field{
 		{Name: "a", Type: manifest.Int64},
 		{Name: "l", Type: manifest.List, Nullable: true, Children: []manifest.Field{{Name: "element", Type: manifest.UTF8}}},
@@ -66,25 +66,25 @@ func TestSchema_Difference(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		change func(f []manifest.Field) []manifest.Field
-		want   string
+		want   bool
 	}{
-		{"Same", func(f []manifest.Field) []manifest.Field { return f }, ""},
-		{"ElementName", func(f []manifest.Field) []manifest.Field { f[1].Children[0].Name = "item"; return f }, ""},
-		{"Missing", func(f []manifest.Field) []manifest.Field { return f[:2] }, "column s is missing"},
+		{"Same", func(f []manifest.Field) []manifest.Field { return f }, true},
+		{"ElementName", func(f []manifest.Field) []manifest.Field { f[1].Children[0].Name = "item"; return f }, true},
+		{"Missing", func(f []manifest.Field) []manifest.Field { return f[:2] }, false},
 		{"OneMore", func(f []manifest.Field) []manifest.Field {
 			return append(f, manifest.Field{Name: "z", Type: manifest.Int8})
-		}, "column z is one too many"},
-		{"Order", func(f []manifest.Field) []manifest.Field { f[0], f[1] = f[1], f[0]; return f }, "column 1 is l, it should be a"},
-		{"Type", func(f []manifest.Field) []manifest.Field { f[0].Type = manifest.Int32; return f }, "column a is of the type int32, it should be int64"},
-		{"Nullable", func(f []manifest.Field) []manifest.Field { f[0].Nullable = true; return f }, "column a is nullable, it should be not nullable"},
-		{"Element", func(f []manifest.Field) []manifest.Field { f[1].Children[0].Type = manifest.Binary; return f }, "column l.element is of the type binary, it should be utf8"},
-		{"StructField", func(f []manifest.Field) []manifest.Field { f[2].Children[0].Name = "y"; return f }, "column 1 is s.y, it should be s.x"},
-		{"NoChildren", func(f []manifest.Field) []manifest.Field { f[2].Children = nil; return f }, "column s.x is missing"},
+		}, false},
+		{"Order", func(f []manifest.Field) []manifest.Field { f[0], f[1] = f[1], f[0]; return f }, false},
+		{"Type", func(f []manifest.Field) []manifest.Field { f[0].Type = manifest.Int32; return f }, false},
+		{"Nullable", func(f []manifest.Field) []manifest.Field { f[0].Nullable = true; return f }, false},
+		{"Element", func(f []manifest.Field) []manifest.Field { f[1].Children[0].Type = manifest.Binary; return f }, false},
+		{"StructField", func(f []manifest.Field) []manifest.Field { f[2].Children[0].Name = "y"; return f }, false},
+		{"NoChildren", func(f []manifest.Field) []manifest.Field { f[2].Children = nil; return f }, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := manifest.Schema{Fields: test.change(copySchema(t, want).Fields)}
-			if d := want.Difference(got); d != test.want || want.Equal(got) != (test.want == "") {
-				t.Errorf("got %q, equal %v, want %q", d, want.Equal(got), test.want)
+			if equal, back := want.Equal(got), got.Equal(want); equal != test.want || back != test.want {
+				t.Errorf("got %v and back %v, want %v", equal, back, test.want)
 			}
 		})
 	}
@@ -102,7 +102,7 @@ func copySchema(t *testing.T, s manifest.Schema) (c manifest.Schema) {
 	}
 	m := parse(t, []byte(table(`"kind":"parquet","schema":`+string(data))))
 	if parsed := m.Tables[0].Schema; !parsed.Equal(c) {
-		t.Fatalf("%s: parsed as %s", data, parsed.Difference(c))
+		t.Fatalf("%s: parsed as %+v", data, parsed)
 	}
 	return c
 }

@@ -113,6 +113,34 @@ func TestMount_ControlNames(t *testing.T) {
 	}
 }
 
+func TestMount_Blobs(t *testing.T) {
+	modes(t, func(t *testing.T, o fs.Options) {
+		r := newRepo(t)
+		key, _, err := r.Files.Insert(t.Context(), bytesOf("hello"), "greeting.txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		mnt, _ := r.mount(o)
+		blobs := mnt + "/.annexfs/blobs"
+		for _, path := range []string{blobs + "/" + key.String(), blobs + "/091/de9/" + key.String()} {
+			if got := string(must[[]byte](t)(os.ReadFile(path))); got != "hello" {
+				t.Errorf("%s holds %q", path, got)
+			}
+		}
+		if diff := cmp.Diff([]string{"091"}, names(t, blobs)); diff != "" {
+			t.Error("blobs: " + diff)
+		}
+		if diff := cmp.Diff([]string{key.String()}, names(t, blobs+"/091/de9")); diff != "" {
+			t.Error("blobs/091/de9: " + diff)
+		}
+		for _, miss := range []string{"/092", "/091/de8", "/091/de8/" + key.String(), "/091/" + key.String()} {
+			if _, err := os.Lstat(blobs + miss); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s: %v, want not found", miss, err)
+			}
+		}
+	})
+}
+
 func TestMount_Xattr(t *testing.T) {
 	r := newRepo(t)
 	file := r.orders(false, "one")[0]

@@ -1,0 +1,67 @@
+package staging
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// pfSignaled is the kernel's flag of a thread that a signal has killed.
+const pfSignaled = 0x400
+
+// caller is a process: the number of its first thread, 0 where it is not to be known (another pid namespace).
+type caller uint32
+
+// callerOf finds the process of a thread. It costs a system call or two, and reads /proc only for other threads than the
+// first.
+func callerOf(thread uint32) caller {
+	if thread == 0 {
+		return 0
+	}
+	if fd, err := unix.PidfdOpen(int(thread), 0); err == nil {
+		_ = unix.Close(fd)
+		return caller(thread)
+	}
+	data, err := os.ReadFile("/proc/" + strconv.FormatUint(uint64(thread), 10) + "/status")
+	if err != nil {
+		return caller(thread)
+	}
+	_, after, found := bytes.Cut(data, []byte("\nTgid:"))
+	line, _, _ := bytes.Cut(after, []byte("\n"))
+	group, err := strconv.ParseUint(string(bytes.TrimSpace(line)), 10, 32)
+	if !found || err != nil {
+		return caller(thread)
+	}
+	return caller(group)
+}
+
+// is tells whether two callers are one process; who cannot be known is taken for the same.
+func (c caller) is(other caller) bool { return c == other || c == 0 || other == 0 }
+
+// wasKilled tells whether a thread that closes its files does so because a signal has killed it.
+func wasKilled(thread uint32) bool {
+	if thread == 0 {
+		return false
+	}
+	data, err := os.ReadFile("/proc/" + strconv.FormatUint(uint64(thread), 10) + "/stat")
+	if err != nil {
+		return false
+	}
+	return killedIn(data)
+}
+
+// killedIn reads the flags of /proc/<pid>/stat: the seventh field after the program's name, which may hold anything.
+func killedIn(stat []byte) bool {
+	end := bytes.LastIndexByte(stat, ')')
+	if end < 0 {
+		return false
+	}
+	fields := bytes.Fields(stat[end+1:])
+	if len(fields) < 7 {
+		return false
+	}
+	flags, err := strconv.ParseUint(string(fields[6]), 10, 64)
+	return err == nil && flags&pfSignaled != 0
+}

@@ -51,10 +51,10 @@ func (a *addition) storeFile(ctx context.Context, n int) (stored, error) {
 
 func (a *addition) fileOf(s source, key dataset.Key, row int64) stored {
 	return stored{source: s, row: row, key: key.String(), file: datastore.NewFile{
-		Name: s.name, URL: keyScheme + key.String(), Size: key.Size, SHA256: key.Sum,
+		Name: s.name, URL: KeyScheme + key.String(), Size: key.Size, SHA256: key.Sum,
 		Statistics: datastore.Statistics{Keys: s.keys},
 	}}
 }
 
-// keyScheme begins the url of a row whose content lies in the file store.
-const keyScheme = "annex:"
+// KeyScheme begins the url of a row whose content lies in the file store.
+const KeyScheme = "annex:"

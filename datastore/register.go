@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/google/uuid"
+
 	"github.com/annexfs/annexfs/internal/fault"
 	"github.com/annexfs/annexfs/internal/metadb"
 )
@@ -73,8 +75,10 @@ func (s *Store) Register(ctx context.Context, rev Revision, o RegisterOptions, f
 // PublishOptions say how files are published.
 type PublishOptions struct {
 	RegisterOptions
-	Replace bool          // a new revision with exactly these files, instead of adding to the active one
-	Create  CreateOptions // of the revision that is made where one is; Job and Inactive are ignored
+	Replace bool // a new revision with exactly these files, instead of adding to the active one
+	// Create is of the revision that is made where one is; Job and Inactive are ignored. With a UUID, nothing is added to
+	// another revision: that is fault.ErrConflict.
+	Create CreateOptions
 }
 
 // Publish adds files to the active revision of t, which is made where there is none, or replaces it by a new one, in
@@ -126,6 +130,9 @@ func (s *Store) target(ctx context.Context, tx *metadb.Tx, t Table, o PublishOpt
 		}
 	}
 	if !missing && !o.Replace {
+		if o.Create.UUID != (uuid.UUID{}) && o.Create.UUID != rev.UUID {
+			return rev, false, fmt.Errorf("revision %s is active meanwhile: %w", rev.UUID, fault.ErrConflict)
+		}
 		return rev, false, nil
 	}
 	rev, err = create(ctx, tx, t, o.Create)

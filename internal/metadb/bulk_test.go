@@ -113,8 +113,8 @@ func TestTx_Insert_Memory(t *testing.T) {
 	err = db.Update(t.Context(), func(tx *metadb.Tx) error {
 		_, err := tx.Insert(t.Context(), "file_metadata", fileColumns(), func(yield func([]any) bool) {
 			n := 0
-			for row := range fileRows(location, 50_000) {
-				if n++; n%10_000 == 0 {
+			for row := range fileRows(location, 20_000) {
+				if n++; n%5_000 == 0 {
 					var stats runtime.MemStats
 					runtime.GC()
 					runtime.ReadMemStats(&stats)

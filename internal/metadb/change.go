@@ -119,6 +119,8 @@ const window = 1000
 // readChanges returns the changes of up to window transactions after the given number, and the head at that moment, by
 // one statement and so from one snapshot.
 func readChanges(ctx context.Context, conn *sql.Conn, after int64) (head int64, changes []Change, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	rows, err := conn.QueryContext(ctx, `
 		select h.seq, coalesce(c.seq, 0), coalesce(c.kind, ''), coalesce(c.namespace, ''), coalesce(c.name, ''),
 		       coalesce(c.hash, ''), coalesce(c.version, ''), coalesce(c.table_name, ''),

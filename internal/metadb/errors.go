@@ -51,6 +51,8 @@ func postgresKind(code string) error {
 		return fs.ErrExist
 	case "23503": // foreign_key_violation
 		return fault.ErrConflict
+	case "22021": // character_not_in_repertoire: no UTF-8, or NUL
+		return fs.ErrInvalid
 	case "25006": // read_only_sql_transaction
 		return fault.ErrReadOnly
 	case "28000", "28P01", "42501": // not authorized, wrong password, insufficient_privilege

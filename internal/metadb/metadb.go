@@ -3,7 +3,8 @@
 //
 // Everything above it writes one body of SQL for both databases:
 //
-//   - Parameters are $1, $2, … in ascending order of their first use.
+//   - Parameters are $1, $2, … in ascending order of their first use, and some dozens at most: SQLite takes them for
+//     names and searches them one by one. Many rows go through [Tx.Insert].
 //   - Times are microseconds since the epoch ([Micros], [Time]); JSON is text; booleans are boolean.
 //   - Text is compared by its bytes in both.
 //   - A row that is read in order to be changed is read with [Tx.ForUpdate].

@@ -1,6 +1,7 @@
 package metadb_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -123,6 +124,29 @@ func TestDB_View(t *testing.T) {
 		want := errors.New("stop")
 		if err := db.View(t.Context(), func(metadb.Queryer) error { return want }); !errors.Is(err, want) {
 			t.Errorf("View gave %v, want its function's error", err)
+		}
+	})
+}
+
+func TestDB_Query_Canceled(t *testing.T) {
+	metadbtest.Each(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		const endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
+		for range 6 { // more than there are connections
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			begun := time.Now()
+			var n int64
+			err := db.QueryRow(ctx, endless).Scan(&n)
+			cancel()
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v, want context.DeadlineExceeded", err)
+			}
+			if took := time.Since(begun); took > 5*time.Second {
+				t.Errorf("it ended after %v", took)
+			}
+		}
+		if n := number(t, db, "select count(*) from manifests"); n != 0 {
+			t.Errorf("afterwards: %d manifests, want 0", n)
 		}
 	})
 }

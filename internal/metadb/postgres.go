@@ -3,6 +3,7 @@ package metadb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -28,8 +29,12 @@ const (
 func parsePostgres(url string) (target, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
+		var file *fs.PathError // a certificate, say
+		if errors.As(err, &file) {
+			return nil, invalidURL(file.Error())
+		}
 		// pgx redacts the password where it can find it, which is not everywhere.
-		return nil, invalidURL("PostgreSQL cannot read it")
+		return nil, invalidURL("it is not as PostgreSQL has it")
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 10 * time.Second

@@ -35,7 +35,7 @@ const (
 const allowed = `allowed are "sqlite:" and an absolute path (sqlite:/srv/data/annexfs.db), and ` +
 	`"postgres://user@host:port/database"`
 
-// parseURL never repeats what it could not parse, apart from the scheme: it may contain a password.
+// parseURL never repeats what it could not parse: it may contain a password.
 func parseURL(url string) (target, error) {
 	scheme, rest, ok := strings.Cut(url, ":")
 	if !ok {
@@ -47,10 +47,7 @@ func parseURL(url string) (target, error) {
 	case "postgres", "postgresql":
 		return parsePostgres(url)
 	}
-	if strings.ContainsAny(scheme, " =@/") {
-		return nil, invalidURL("it has no scheme")
-	}
-	return nil, invalidURL("scheme " + scheme + " is unknown")
+	return nil, invalidURL("its scheme is unknown")
 }
 
 func parseSQLite(path string) (target, error) {

@@ -41,6 +41,14 @@ func TestParseURL(t *testing.T) {
 	}
 }
 
+func TestParseURL_MissingCertificate(t *testing.T) {
+	_, err := metadb.ParseURL("postgres://me:sesame@host/db?sslmode=verify-full&sslrootcert=/nonexistent/ca.pem")
+	if err == nil || !strings.Contains(err.Error(), "/nonexistent/ca.pem") {
+		t.Fatalf("got %v, want an error that names the file", err)
+	}
+	checkURLError(t, "URL with a missing certificate", err)
+}
+
 func checkURLError(t *testing.T, url string, err error) {
 	t.Helper()
 	if !errors.Is(err, fs.ErrInvalid) || !strings.Contains(err.Error(), "allowed are") {
@@ -54,7 +62,7 @@ func checkURLError(t *testing.T, url string, err error) {
 func FuzzParseURL(f *testing.F) {
 	for _, seed := range []string{
 		"sqlite:/a/b.db", "sqlite:a", "postgres://me:sesame@host:5433/db?sslmode=disable", "host=x password=sesame",
-		"postgres://host/db?password=sesame", "postgres://:sesame@/", "x:y",
+		"postgres://host/db?password=sesame", "postgres://:sesame@/", "sesame:y",
 	} {
 		f.Add(seed)
 	}

@@ -32,7 +32,8 @@ type Tx struct {
 // Update runs fn in a transaction and commits it unless fn fails. On SQLite it begins IMMEDIATE, so that it is the only
 // one that writes; on PostgreSQL it is READ COMMITTED, and rows that fn reads in order to change them are to be locked
 // ([Tx.ForUpdate]). Where the database made it lose against another transaction, it is rolled back and fn called again:
-// fn must have no effect but through tx. Once the commit has begun, ctx does not end it.
+// fn must have no effect but through tx, and not call Update itself. Once the commit has begun, ctx does not end it; an
+// error of the commit itself ("commit: …") may leave open whether it took place.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	for n := 1; ; n++ {
 		head, err := db.update(ctx, fn)

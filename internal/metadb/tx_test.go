@@ -261,8 +261,8 @@ func TestUpdate_Deadlock(t *testing.T) {
 	if err := writers.Wait(); err != nil {
 		t.Error(err)
 	}
-	if attempts != 3 {
-		t.Errorf("%d attempts, want 3", attempts)
+	if attempts < 3 {
+		t.Errorf("%d attempts, want at least 3", attempts)
 	}
 	if n := number(t, db, "select sum(links)::bigint from datasets"); n != 4 {
 		t.Errorf("counted to %d, want 4", n)

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// catchUpTimeout bounds reading changes: a connection that does not answer for so long is given up.
-	catchUpTimeout = 10 * time.Second
+	// answerTimeout bounds a follower's query: a connection that does not answer for so long is given up.
+	answerTimeout = 10 * time.Second
 	// The pauses before connecting again.
 	minBackoff = 50 * time.Millisecond
 	maxBackoff = 5 * time.Second
@@ -93,8 +93,6 @@ func (db *DB) follow(ctx context.Context, f *follower) error {
 
 // catchUp reads until there is nothing more.
 func (f *follower) catchUp(ctx context.Context, conn *sql.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, catchUpTimeout)
-	defer cancel()
 	for {
 		head, changes, err := readChanges(ctx, conn, f.after)
 		if err != nil {

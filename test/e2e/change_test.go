@@ -1,11 +1,13 @@
 package e2e_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -134,17 +136,14 @@ func TestChange_Reader(t *testing.T) {
 	harness.EachUser(t, func(t *testing.T, u harness.User) {
 		s := harness.NewSample(t, u, harness.Backend{})
 		m := s.Mount()
-		read := make(chan string, 1)
 		reader := s.Command("sh", "-c", `cd "$1" || exit 9
 while [ ! -e "$2/stop" ]; do for f in *.parquet; do cat "$f" >/dev/null || exit 1; n=$((n+1)); done; done; echo $n`,
 			"sh", m.Path("shop/sales/@1.1.0/orders"), s.Dir)
-		go func() {
-			out, err := reader.CombinedOutput()
-			if err != nil {
-				out = fmt.Appendf(out, "%v", err)
-			}
-			read <- strings.TrimSpace(string(out))
-		}()
+		var out bytes.Buffer
+		reader.Stdout, reader.Stderr = &out, &out
+		if err := reader.Start(); err != nil {
+			t.Fatal(err)
+		}
 		for range 10 {
 			s.Must("add", "shop/sales/orders", s.Orders[0], s.Orders[1], "--replace")
 			s.Must("add", "shop/sales/orders", s.Newer[0], "--replace")
@@ -152,10 +151,11 @@ while [ ! -e "$2/stop" ]; do for f in *.parquet; do cat "$f" >/dev/null || exit 
 		if err := os.WriteFile(filepath.Join(s.Dir, "stop"), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		out := <-read
-		var files int
-		if _, err := fmt.Sscanf(out, "%d", &files); err != nil || files == 0 {
-			t.Errorf("the reader says %q, want a number of files", out)
+		if err := reader.Wait(); err != nil {
+			t.Errorf("the reader ends with %v: %s", err, out.String())
+		}
+		if files, err := strconv.Atoi(strings.TrimSpace(out.String())); err != nil || files == 0 {
+			t.Errorf("the reader says %q, want a number of files", out.String())
 		}
 	})
 }

@@ -46,7 +46,7 @@ func TestMount_DefaultPoint(t *testing.T) {
 		t.Cleanup(func() { s.Exec("fusermount3", "-uqz", point) })
 		s.Must("mount")
 		listed(t, point, "shop")
-		s.Must("umount")
+		s.Must("umount", point)
 		listed(t, point)
 	})
 }
@@ -156,7 +156,7 @@ func TestMount_Refused(t *testing.T) {
 
 // TestMount_NoDevice hides /dev/fuse in a mount namespace.
 func TestMount_NoDevice(t *testing.T) {
-	const hide = `mount -t tmpfs none /dev && eval "$1" && shift && exec "$@"`
+	const hide = `mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && eval "$1" && shift && exec "$@"`
 	cases := map[string]struct{ prepare, want string }{
 		"Missing":   {"true", "modprobe"},
 		"NoDevice":  {"touch /dev/fuse", "/dev/fuse"},

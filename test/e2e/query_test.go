@@ -48,7 +48,7 @@ func TestQuery_TPCH(t *testing.T) {
 		}
 		want := ask(data + "/lineitem/*.parquet")
 		for _, glob := range []string{
-			table + "/*.parquet", table + "/**", table + "/0000*.parquet", m.Path("tpch/small/@latest/lineitem/*.parquet"),
+			table + "/*.parquet", table + "/**/*.parquet", table + "/0*.parquet", m.Path("tpch/small/@latest/lineitem/*.parquet"),
 			m.Path("tpch/*/@1.0.0/line*/*.parquet"), m.Path("tpch/small/@dev/lineitem/*.parquet"),
 			table + "/.revisions/active/*.parquet",
 		} {

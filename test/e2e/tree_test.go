@@ -67,8 +67,8 @@ func revisions(t *testing.T, m *harness.Mount, s *harness.Sample) {
 	equal(t, ".revisions/active", harness.ReadLink(t, filepath.Join(table, ".revisions/active")), names[0])
 	orders(t, filepath.Join(table, ".revisions", names[0]), s.Orders)
 	orders(t, filepath.Join(table, ".revisions/active"), s.Orders)
-	now := time.Now().UTC().Add(time.Second)
-	orders(t, filepath.Join(table, ".at", now.Format(time.RFC3339)), s.Orders)
+	now := time.Now().UTC()
+	orders(t, filepath.Join(table, ".at", now.Format(time.RFC3339Nano)), s.Orders)
 	missing(t, filepath.Join(table, ".at", now.Add(-24*time.Hour).Format(time.RFC3339)))
 }
 

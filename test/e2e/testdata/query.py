@@ -1,5 +1,7 @@
 """Runs each argument as SQL in DuckDB and prints its rows as one line of JSON."""
 
+import datetime  # noqa: F401, DuckDB imports it for values
+import decimal  # noqa: F401, likewise
 import json
 import sys
 

@@ -79,8 +79,8 @@ func open(t *testing.T, url string) *metadb.DB {
 	return db
 }
 
-// exec runs one statement in a transaction of its own.
-func exec1(t *testing.T, db *metadb.DB, query string, args ...any) error {
+// execOne runs one statement in a transaction of its own.
+func execOne(t *testing.T, db *metadb.DB, query string, args ...any) error {
 	t.Helper()
 	return db.Update(t.Context(), func(tx *metadb.Tx) error {
 		_, err := tx.Exec(t.Context(), query, args...)
@@ -90,7 +90,7 @@ func exec1(t *testing.T, db *metadb.DB, query string, args ...any) error {
 
 func mustExec(t *testing.T, db *metadb.DB, query string, args ...any) {
 	t.Helper()
-	if err := exec1(t, db, query, args...); err != nil {
+	if err := execOne(t, db, query, args...); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 }

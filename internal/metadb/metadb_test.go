@@ -33,7 +33,7 @@ func TestDB_Errors(t *testing.T) {
 				values ('ns', 'name', 'm2', 1, 1, 1)`, fault.ErrConflict},
 		}
 		for _, tt := range tests {
-			if err := exec1(t, db, tt.query); !errors.Is(err, tt.want) {
+			if err := execOne(t, db, tt.query); !errors.Is(err, tt.want) {
 				t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
 			}
 		}
@@ -42,11 +42,11 @@ func TestDB_Errors(t *testing.T) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("no row: got %v, want fs.ErrNotExist", err)
 		}
-		err = exec1(t, db, "insert into jobs (node, kind, status, heartbeat_at, created_at) values ('n', 'k', 'x', 1, 1)")
+		err = execOne(t, db, "insert into jobs (node, kind, status, heartbeat_at, created_at) values ('n', 'k', 'x', 1, 1)")
 		if err == nil {
 			t.Error("a job of unknown status was taken")
 		}
-		if err := exec1(t, db, "insert into nonsense (x) values (1)"); err == nil || errors.Is(err, fs.ErrNotExist) {
+		if err := execOne(t, db, "insert into nonsense (x) values (1)"); err == nil || errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("unknown table: got %v, want an error of no kind", err)
 		}
 	})
@@ -173,10 +173,10 @@ func TestSchema_OneActiveRevision(t *testing.T) {
 				t.Errorf("%s %s active=%t: got %v, want %v", tt.manifest, tt.uuid, tt.active, err, tt.want)
 			}
 		}
-		if err := exec1(t, db, "update physical_tables set active = true where revision = 'u2'"); !errors.Is(err, fs.ErrExist) {
+		if err := execOne(t, db, "update physical_tables set active = true where revision = 'u2'"); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("a second revision became active: %v, want fs.ErrExist", err)
 		}
-		if err := exec1(t, db, "delete from manifests where hash = 'm1'"); !errors.Is(err, fault.ErrConflict) {
+		if err := execOne(t, db, "delete from manifests where hash = 'm1'"); !errors.Is(err, fault.ErrConflict) {
 			t.Errorf("a manifest with revisions was deleted: %v, want ErrConflict", err)
 		}
 	})
@@ -191,7 +191,7 @@ func TestSchema_Cascades(t *testing.T) {
 			values ('ns', 'name', 'm1', 1, 1, 1)`)
 		mustExec(t, db, `insert into dataset_tags (namespace, name, version, hash, target, created_at, updated_at)
 			values ('ns', 'name', '1.0.0', 'm1', 'm1', 1, 1), ('ns', 'name', 'latest', 'm1', '1.0.0', 1, 1)`)
-		if err := exec1(t, db, "delete from manifests where hash = 'm1'"); !errors.Is(err, fault.ErrConflict) {
+		if err := execOne(t, db, "delete from manifests where hash = 'm1'"); !errors.Is(err, fault.ErrConflict) {
 			t.Errorf("a linked manifest was deleted: %v, want ErrConflict", err)
 		}
 		mustExec(t, db, "delete from dataset_manifests where hash = 'm1'")

@@ -94,7 +94,7 @@ func TestUpdate_RollsBack(t *testing.T) {
 			})
 		}()
 		checkEmpty(t, db)
-		if err := exec1(t, db, insertDataset, "c"); err != nil {
+		if err := execOne(t, db, insertDataset, "c"); err != nil {
 			t.Errorf("afterwards nobody can write: %v", err)
 		}
 	})

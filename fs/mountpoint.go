@@ -84,7 +84,11 @@ func checkFUSE() error {
 	case err != nil:
 		return fmt.Errorf("%s cannot be used: %w", fuseDevice, err)
 	}
+	info, err := f.Stat()
 	_ = f.Close()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return fmt.Errorf("%s is no device: the kernel's fuse module is not loaded, or the container was not given it: %w", fuseDevice, iofs.ErrInvalid)
+	}
 	if os.Geteuid() == 0 {
 		return nil
 	}

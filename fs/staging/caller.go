@@ -2,6 +2,7 @@ package staging
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"strconv"
 
@@ -64,4 +65,37 @@ func killedIn(stat []byte) bool {
 	}
 	flags, err := strconv.ParseUint(string(fields[6]), 10, 64)
 	return err == nil && flags&pfSignaled != 0
+}
+
+// interruptible is the context of a request that may take long. It ends when the thread that waits is being killed, and
+// not at any other signal: Go programs, for one, signal themselves all the time.
+func (t *Tree) interruptible(cancel <-chan struct{}, thread uint32) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(t.ctx)
+	go func() {
+		select {
+		case <-cancel:
+			if isDying(thread) {
+				stop()
+			}
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, stop
+}
+
+// isDying tells whether a fatal signal waits for a thread; the kernel turns each of them into SIGKILL.
+func isDying(thread uint32) bool {
+	data, err := os.ReadFile("/proc/" + strconv.FormatUint(uint64(thread), 10) + "/status")
+	if err != nil {
+		return true
+	}
+	for _, field := range []string{"\nSigPnd:", "\nShdPnd:"} {
+		_, after, _ := bytes.Cut(data, []byte(field))
+		line, _, _ := bytes.Cut(after, []byte("\n"))
+		pending, err := strconv.ParseUint(string(bytes.TrimSpace(line)), 16, 64)
+		if err == nil && pending&(1<<(unix.SIGKILL-1)) != 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -33,7 +34,7 @@ type file struct {
 	ghost   *ghost
 }
 
-// ghost is a file whose content has left for the table.
+// ghost is a file whose content has left for the table. It is replaced, never changed.
 type ghost struct {
 	published Published
 	by        *handle   // who published it, nil where nobody may correct it
@@ -83,6 +84,19 @@ func (f *file) ghostOf() *ghost {
 	return f.ghost
 }
 
+// ghost finds the ghost of a name, nil where there is none or its time is over.
+func (t *Tree) ghost(parent *node, name string) (*node, *ghost) {
+	n := t.nodes.child(parent, name)
+	if n == nil || n.file == nil {
+		return nil, nil
+	}
+	g := n.file.ghostOf()
+	if g == nil || time.Now().After(g.until) {
+		return nil, nil
+	}
+	return n, g
+}
+
 // ghosts are the published files that can still be found, the oldest first.
 type ghosts struct {
 	mu    sync.Mutex
@@ -91,7 +105,7 @@ type ghosts struct {
 
 type queuedGhost struct {
 	node  *node
-	ghost *ghost
+	until time.Time // of a later ghost of the node it is another
 }
 
 // publishedAs makes a ghost of a node whose content has left. content is held.
@@ -103,20 +117,25 @@ func (t *Tree) publishedAs(n *node, p Published, by *handle, a fuse.Attr) {
 	n.file.sum, n.file.was, n.file.wasBy = running{}, Published{}, nil
 	t.nodes.setGhost(n, true)
 
-	t.ghosts.mu.Lock()
-	t.ghosts.queue = append(t.ghosts.queue, queuedGhost{n, g})
-	expired := 0
-	for now := time.Now(); expired < len(t.ghosts.queue) && now.After(t.ghosts.queue[expired].ghost.until); {
-		expired++
-	}
-	gone := t.ghosts.queue[:expired:expired]
-	t.ghosts.queue = t.ghosts.queue[expired:]
-	t.ghosts.mu.Unlock()
-	for _, q := range gone {
-		if q.node.file.ghostOf() == q.ghost {
+	for _, q := range t.ghosts.push(queuedGhost{n, g.until}) {
+		if old := q.node.file.ghostOf(); old != nil && old.until.Equal(q.until) {
 			t.nodes.setGhost(q.node, false)
 		}
 	}
+}
+
+// push adds a ghost and returns those whose time is over.
+func (s *ghosts) push(q queuedGhost) (over []queuedGhost) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, q)
+	n, now := 0, time.Now()
+	for now.After(s.queue[n].until) {
+		n++
+	}
+	over = slices.Clone(s.queue[:n])
+	s.queue = s.queue[n:]
+	return over
 }
 
 // wholeContent as the size of a revival keeps all of the published content.

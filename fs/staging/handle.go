@@ -1,7 +1,6 @@
 package staging
 
 import (
-	"context"
 	"os"
 	"sync"
 	"syscall"
@@ -72,23 +71,24 @@ func (t *Tree) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, ou
 	if err != nil {
 		return fuse.ToStatus(err)
 	}
-	ctx := requestContext(cancel, &in.InHeader)
 	at, err := t.place(parent, name)
-	if err == nil {
-		err = t.mayCreate(parent, at)
-	}
 	if err != nil {
 		return t.status("create "+name, parent, err)
+	}
+	if err := t.mayCreate(parent, at); err != nil {
+		return t.refuseName(parent, name, err)
 	}
 	f, st, err := t.createFile(parent, name, in)
 	if err != nil {
 		return t.status("create "+name, parent, err)
 	}
 	if at.isMarker() {
-		if err := t.commitFor(ctx, parent, at); err != nil {
+		ctx, stop := t.interruptible(cancel, in.Pid)
+		defer stop()
+		if err := t.commit(ctx, parent, at); err != nil {
 			t.removeFile(parent, name)
 			_ = f.Close()
-			return t.verdict(ctx, parent, name, err)
+			return t.refuseName(parent, name, err)
 		}
 	}
 	h := &handle{write: true, opener: callerOf(in.Pid), dirty: !at.isMarker()}
@@ -217,7 +217,7 @@ func (t *Tree) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 	f := h.node.file
 	if h.write {
 		f.content.Lock()
-		t.settle(context.Background(), h)
+		t.settle(t.ctx, h)
 		f.content.Unlock()
 	}
 	h.mu.Lock()

@@ -2,6 +2,7 @@ package staging
 
 import (
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -14,6 +15,7 @@ type node struct {
 	ino  uint64     // what stat shows, that of the backing file when it was first seen
 	file *file      // of a regular file
 	dir  *directory // of a directory
+	own  bool       // its name is that of a report, which changes without the kernel
 
 	// guarded by nodes.mu
 	parent   *node
@@ -27,8 +29,10 @@ type node struct {
 // directory is the state of a directory's node.
 type directory struct {
 	commit sync.Mutex
-	// reopened batches take data again though their _SUCCESS of the last time is there. Guarded by commit.
-	reopened bool
+
+	// guarded by nodes.mu
+	committing bool
+	reopened   bool // takes data again, though the _SUCCESS of the last time is there
 }
 
 // nodes is the table of all nodes.
@@ -78,7 +82,8 @@ func (s *nodes) add(parent *node, name string, st *syscall.Stat_t, lookups uint6
 		return n
 	}
 	s.last++
-	n := &node{id: s.base | s.last, ino: s.base | st.Ino, parent: parent, name: name, lookups: lookups}
+	n := &node{id: s.base | s.last, ino: s.base | st.Ino, parent: parent, name: name, lookups: lookups,
+		own: strings.HasSuffix(name, errorSuffix)}
 	if isDir {
 		n.dir = &directory{}
 	} else {
@@ -91,6 +96,23 @@ func (s *nodes) add(parent *node, name string, st *syscall.Stat_t, lookups uint6
 	}
 	parent.children[name] = n
 	return n
+}
+
+// hold is add without the kernel, until release.
+func (s *nodes) hold(parent *node, name string, st *syscall.Stat_t) *node {
+	n := s.add(parent, name, st, 0)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n.pins++
+	return n
+}
+
+func (s *nodes) release(n *node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n.pins--
+	s.idle.Broadcast()
+	s.reap(n)
 }
 
 // forget takes back lookups that the kernel was told of.
@@ -167,6 +189,43 @@ func (s *nodes) setGhost(n *node, ghost bool) {
 	s.reap(n)
 }
 
+func (s *nodes) parentOf(n *node) *node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return n.parent
+}
+
+func (s *nodes) batchState(dir *node) (committing, reopened bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return dir.dir.committing, dir.dir.reopened
+}
+
+func (s *nodes) setBatchState(dir *node, set func(*directory)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set(dir.dir)
+}
+
+// files are the nodes of regular files below a directory.
+func (s *nodes) files(dir *node) []*node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var files []*node
+	var walk func(*node)
+	walk = func(n *node) {
+		for _, c := range n.children {
+			if c.file != nil {
+				files = append(files, c)
+			} else {
+				walk(c)
+			}
+		}
+	}
+	walk(dir)
+	return files
+}
+
 // names is the path of a node below the root and of more names below it; ok is false for what has no name any more.
 func (s *nodes) names(n *node, more ...string) (names []string, ok bool) {
 	s.mu.Lock()
@@ -204,6 +263,12 @@ func (s *nodes) pin(n *node) (unpin func()) {
 		s.idle.Broadcast()
 		s.reap(n)
 	}
+}
+
+func (s *nodes) pinned(n *node) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return n.pins > 0
 }
 
 // awaitUnpinned waits until no path below n is pinned.

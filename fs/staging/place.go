@@ -25,6 +25,7 @@ const (
 // place is what a path below the root of staging means.
 type place struct {
 	depth   int
+	name    string            // the last one
 	dataset dataset.Reference // from depthDataset on
 	table   dataset.TableRef  // of what lies in a table
 	below   []string          // names below the table
@@ -34,6 +35,9 @@ type place struct {
 // in it: beside the tables there may be other files.
 func placeOf(names []string) (place, error) {
 	p := place{depth: len(names)}
+	if p.depth > 0 {
+		p.name = names[p.depth-1]
+	}
 	if p.depth >= depthNamespace {
 		if _, err := dataset.ParseNamespace(names[0]); err != nil {
 			return p, err
@@ -124,7 +128,9 @@ const (
 // role of a file; made tells how it was created.
 func (p place) role(kind manifest.TableKind, made creation) role {
 	switch {
-	case p.depth == depthTable:
+	case p.depth == depthTable && p.name == manifestName:
+		return describes
+	case p.depth <= depthTable:
 		return waits
 	case p.isMarker():
 		return marker

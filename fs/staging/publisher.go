@@ -26,8 +26,8 @@ type Publisher interface {
 	// when it returns, and their staged names are gone.
 	Publish(ctx context.Context, t Table, b Batch) ([]Published, error)
 
-	// Rename gives a file of a files table, which was published a moment ago, another name.
-	Rename(ctx context.Context, t Table, p Published, name string) (Published, error)
+	// Rename gives files of a files table, which were published a moment ago, other names, in one transaction.
+	Rename(ctx context.Context, t Table, moves []Move) ([]Published, error)
 
 	// Register registers a manifest and links it to the dataset.
 	Register(ctx context.Context, ref dataset.Reference, data []byte) (Published, error)
@@ -60,6 +60,12 @@ type File struct {
 	Size     int64     // in bytes
 	Sum      *[32]byte // SHA-256, nil where the bytes did not come in order
 	Replaces Published // what the same writer had published in its place before, or zero
+}
+
+// Move is a new name for a file.
+type Move struct {
+	Published
+	Name string // slash-separated, below the table
 }
 
 // Published is a file that is in the table.

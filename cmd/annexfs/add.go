@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/schollz/progressbar/v3"
@@ -107,7 +108,7 @@ func (a *app) progress() (report func(ingest.Progress), finish func()) {
 	}
 	bar := progressbar.NewOptions64(1, progressbar.OptionSetWriter(a.err), progressbar.OptionShowBytes(true),
 		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
-		progressbar.OptionFullWidth(), progressbar.OptionUseANSICodes(true))
+		progressbar.OptionFullWidth(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionUseANSICodes(true))
 	return func(p ingest.Progress) {
 		bar.ChangeMax64(max(p.TotalBytes, 1))
 		_ = bar.Set64(min(p.Bytes, p.TotalBytes)) // a bar that cannot be drawn is no reason to fail

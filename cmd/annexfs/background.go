@@ -70,10 +70,11 @@ func (a *app) mountInBackground(ctx context.Context, r *repo.Repo, point string)
 	case o.Error != "":
 		return errors.Join(&statusError{o.Error, o.Status}, ignoreExit(daemon.Wait()))
 	}
+	row := mountRow{Mountpoint: point, PID: daemon.Process.Pid, Log: log.Name()}
 	if err := daemon.Process.Release(); err != nil {
 		return err
 	}
-	return a.show(mountRow{Mountpoint: point, PID: daemon.Process.Pid, Log: log.Name()}, func(w io.Writer) error {
+	return a.show(row, func(w io.Writer) error {
 		_, err := fmt.Fprintln(w, point)
 		return err
 	})

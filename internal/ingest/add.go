@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,8 +26,7 @@ const (
 
 // Add adds the files, and those in the directories, to the table that ref names (see Target): all of them, or none.
 //
-// First every file is judged, and where one is refused nothing is stored; the error names each of them with its reason
-// and is of the kinds of all. Then they are stored, several at once, and at last registered in one transaction. Content
+// First every file is judged, and where one is refused nothing is stored: the error is a *RefusedError. Then they are stored, several at once, and at last registered in one transaction. Content
 // that the revision has already is success, and read only. A table that another living writer has locked is
 // fault.ErrConflict. After ctx ended, the same call goes on where this one stopped.
 func (i *Ingester) Add(ctx context.Context, ref dataset.TableRef, paths []string, o AddOptions) (Result, error) {
@@ -40,7 +40,10 @@ func (i *Ingester) Add(ctx context.Context, ref dataset.TableRef, paths []string
 	i.sweep()
 	sources, refused := find(t.Spec, paths)
 	refused = append(refused, checkAll(ctx, t.Spec, sources, o.Workers)...)
-	if err := errors.Join(ctx.Err(), refusal(refused)); err != nil {
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	if err := refusal(refused); err != nil {
 		return Result{}, err
 	}
 	for attempt := 1; ; attempt++ {
@@ -55,13 +58,34 @@ func (i *Ingester) Add(ctx context.Context, ref dataset.TableRef, paths []string
 // errMoved says that what was prepared no longer fits, because somebody changed the table meanwhile.
 var errMoved = conflict("the table was changed by somebody else while files were stored; run the command again")
 
-// refusal is one error that names all refused files.
-func refusal(refused []error) error {
-	if len(refused) > maxRefusals {
-		more := fmt.Errorf("and %d more files", len(refused)-maxRefusals)
-		refused = append(refused[:maxRefusals:maxRefusals], more)
+// RefusedError says which files were refused, and why. It is of the kinds of all.
+type RefusedError struct {
+	Files []error // one for each, beginning with its path
+}
+
+func (e *RefusedError) Error() string {
+	if len(e.Files) == 1 {
+		return e.Files[0].Error()
 	}
-	return errors.Join(refused...)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d files are refused, so nothing was added:", len(e.Files))
+	for n, err := range e.Files {
+		if n == maxRefusals {
+			fmt.Fprintf(&b, "\n  and %d more", len(e.Files)-n)
+			break
+		}
+		fmt.Fprintf(&b, "\n  %v", err)
+	}
+	return b.String()
+}
+
+func (e *RefusedError) Unwrap() []error { return e.Files }
+
+func refusal(refused []error) error {
+	if len(refused) == 0 {
+		return nil
+	}
+	return &RefusedError{refused}
 }
 
 // checkAll judges all files by what can be told without reading them whole.

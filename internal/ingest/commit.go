@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	lockWait  = 3 * time.Second       // how long an Add waits for another to commit
+	lockWait  = 2 * time.Second       // how long an Add waits for another to commit
 	lockRetry = 50 * time.Millisecond // how often it asks
 	statLimit = 16                    // objects that are looked at at once
 	staleTemp = 24 * time.Hour        // an unfinished copy that nobody has written to for so long is left over
@@ -74,11 +74,7 @@ func (a *addition) publish(ctx context.Context, fresh []datastore.NewFile) (data
 	if err := a.verify(ctx, fresh); err != nil {
 		return datastore.Revision{}, nil, err
 	}
-	rev, rows, err := a.publishWhenFree(ctx, o, fresh)
-	if isConflict(err) && a.moved(ctx) {
-		err = errMoved
-	}
-	return rev, rows, err
+	return a.publishWhenFree(ctx, o, fresh)
 }
 
 func (a *addition) publishWhenFree(ctx context.Context, o datastore.PublishOptions, fresh []datastore.NewFile) (
@@ -86,6 +82,9 @@ func (a *addition) publishWhenFree(ctx context.Context, o datastore.PublishOptio
 ) {
 	err = a.whenFree(ctx, func() (err error) {
 		rev, rows, err = a.Data.Publish(ctx, a.target.Table, o, fresh)
+		if isConflict(err) && !a.tree() && a.moved(ctx) {
+			return errMoved
+		}
 		return err
 	})
 	return rev, rows, err
@@ -166,7 +165,7 @@ func (a *addition) whenFree(ctx context.Context, try func() error) error {
 	deadline := time.Now().Add(lockWait)
 	for {
 		err := try()
-		if !isConflict(err) || time.Now().After(deadline) {
+		if !isConflict(err) || errors.Is(err, errMoved) || time.Now().After(deadline) {
 			return err
 		}
 		select {

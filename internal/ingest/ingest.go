@@ -102,7 +102,7 @@ type AddOptions struct {
 	Replace  bool           // make a new revision with exactly these files, instead of adding to the active one
 	Workers  int            // files at work at once; 0 is one for each CPU
 	Actor    string         // who, for the history of activations
-	Progress func(Progress) // is called by one goroutine at a time, some times a second at most and at the end
+	Progress func(Progress) // is called by one goroutine at a time, after each file and now and then within one
 }
 
 // Progress is how far an Add has come.

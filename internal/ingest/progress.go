@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// reportEvery is the least time between two reports of progress.
+// reportEvery is the least time between two reports of progress within files.
 const reportEvery = 100 * time.Millisecond
 
 // meter adds up what the workers have done and reports it.
@@ -31,7 +31,7 @@ func (m *meter) add(files int, bytes int64) {
 	defer m.mu.Unlock()
 	m.now.Files += files
 	m.now.Bytes += bytes
-	if m.report == nil || time.Since(m.last) < reportEvery && m.now.Files < m.now.TotalFiles {
+	if m.report == nil || files == 0 && time.Since(m.last) < reportEvery {
 		return
 	}
 	m.last = time.Now()

@@ -94,7 +94,7 @@ func readConfig(dir string) (Config, error) {
 	}
 	var c Config
 	if err := toml.NewDecoder(strings.NewReader(string(data))).DisallowUnknownFields().Decode(&c); err != nil {
-		return Config{}, fmt.Errorf("%w: %s: %s", fs.ErrInvalid, path, explain(err))
+		return Config{}, fail(fs.ErrInvalid, "%s: %s", path, explain(err))
 	}
 	return c, c.check(path)
 }
@@ -102,7 +102,7 @@ func readConfig(dir string) (Config, error) {
 func (c Config) check(path string) error {
 	switch {
 	case c.Version != configVersion:
-		return fmt.Errorf("%w: %s: version is %d; this program knows version %d", fs.ErrInvalid, path, c.Version, configVersion)
+		return fail(fs.ErrInvalid, "%s: version is %d; this program knows version %d", path, c.Version, configVersion)
 	case c.UUID == uuid.UUID{}:
 		return missingKey(path, "uuid")
 	case c.Database == "":
@@ -112,13 +112,13 @@ func (c Config) check(path string) error {
 	case c.Files == "":
 		return missingKey(path, "files")
 	case c.MaxExtensionLength < 0:
-		return fmt.Errorf("%w: %s: max_extension_length is negative", fs.ErrInvalid, path)
+		return fail(fs.ErrInvalid, "%s: max_extension_length is negative", path)
 	}
 	return nil
 }
 
 func missingKey(path, key string) error {
-	return fmt.Errorf("%w: %s: key %s is missing", fs.ErrInvalid, path, key)
+	return fail(fs.ErrInvalid, "%s: key %s is missing", path, key)
 }
 
 // explain says in one line what is wrong with a file and where.
@@ -187,7 +187,7 @@ func join(dir, path string) string {
 var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
 // expand puts the environment's values in place of ${VAR}. Within a URL a value is escaped, since it is a name or a
-// password; a variable that is the whole text may hold a whole URL. One that is not set is fs.ErrNotExist.
+// password; a variable that is the whole text may hold a whole URL. One that is not set is fs.ErrInvalid.
 func expand(text string) (string, error) {
 	var unset []string
 	out := variable.ReplaceAllStringFunc(text, func(ref string) string {
@@ -201,7 +201,7 @@ func expand(text string) (string, error) {
 		return strings.ReplaceAll(url.QueryEscape(value), "+", "%20")
 	})
 	if unset != nil {
-		return "", fmt.Errorf("%w: %s not set in the environment", fs.ErrNotExist, strings.Join(unset, ", "))
+		return "", fail(fs.ErrInvalid, "%s not set in the environment", strings.Join(unset, ", "))
 	}
 	return out, nil
 }

@@ -2,7 +2,6 @@ package repo
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,8 +24,7 @@ func Find(flag, env, cwd string) (string, error) {
 			return dir, err
 		}
 		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("%w: no annexfs repository in %s or above it: make one with `annexfs init`, or name one with --repo or %s",
-				fs.ErrNotExist, cwd, EnvVar)
+			return "", fail(fs.ErrNotExist, "no annexfs repository in %s or above it: make one with `annexfs init`, or name one with --repo or %s", cwd, EnvVar)
 		}
 	}
 }
@@ -38,8 +36,7 @@ func named(dir, cwd, by string) (string, error) {
 		return "", err
 	}
 	if !ok {
-		return "", fmt.Errorf("%w: %s, named by %s, is no annexfs repository: it has no %s (make one with `annexfs init %s`)",
-			fs.ErrNotExist, dir, by, ConfigName, dir)
+		return "", fail(fs.ErrNotExist, "%s, named by %s, is no annexfs repository: it has no %s (make one with `annexfs init %s`)", dir, by, ConfigName, dir)
 	}
 	return dir, nil
 }

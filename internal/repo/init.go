@@ -85,10 +85,10 @@ func (m *maker) locked(ctx context.Context, o InitOptions) (c Config, created bo
 // complete does what is left to do in a repository that is there.
 func (m *maker) complete(ctx context.Context, c Config, o InitOptions) error {
 	if o.Database != "" && o.Database != c.Database {
-		return fmt.Errorf("%w: it is a repository with the database %s; to change it edit %s", fault.ErrConflict, c.Database, ConfigName)
+		return fail(fault.ErrConflict, "it is a repository with the database %s; to change it edit %s", c.Database, ConfigName)
 	}
 	if o.Objects != "" && o.Objects != c.Objects {
-		return fmt.Errorf("%w: it is a repository with the object store %s; to change it edit %s", fault.ErrConflict, c.Objects, ConfigName)
+		return fail(fault.ErrConflict, "it is a repository with the object store %s; to change it edit %s", c.Objects, ConfigName)
 	}
 	if _, _, err := Migrate(ctx, m.dir); err != nil {
 		return err
@@ -142,7 +142,7 @@ func checkObjects(ctx context.Context, url string) error {
 func (m *maker) refuseOthers() error {
 	for _, name := range []string{".git", ".hg", ".svn", ".dvc", ".dolt", ".datalad", "HEAD"} {
 		if exists(filepath.Join(m.dir, name)) {
-			return fmt.Errorf("%w: it is another kind of repository (it has %s); choose another directory", fs.ErrExist, name)
+			return fail(fs.ErrExist, "it is another kind of repository (it has %s); choose another directory", name)
 		}
 	}
 	for _, name := range []string{"objects", "files"} {
@@ -151,7 +151,7 @@ func (m *maker) refuseOthers() error {
 			return err
 		}
 		if len(entries) > 0 {
-			return fmt.Errorf("%w: %s is in the way and not empty; choose another directory", fs.ErrExist, filepath.Join(m.dir, name))
+			return fail(fs.ErrExist, "%s is in the way and not empty; choose another directory", filepath.Join(m.dir, name))
 		}
 	}
 	return nil

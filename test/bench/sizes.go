@@ -1,0 +1,29 @@
+package main
+
+import "time"
+
+// sizes of the work.
+type sizes struct {
+	Quick        bool
+	Scale        float64 // of TPC-H: 1 is 6 million rows
+	ParquetFiles int
+	BigBytes     int64 // of the file that is read sequentially and at random
+	SmallFiles   int
+	SmallBytes   int
+	Listings     []int // files of each table that is listed
+	Registered   int   // files of the table that memory and mount time are measured with; rows without content
+	Preads       int   // warm; a tenth of it cold
+	Passes       int   // over all files, for stat and open
+	Repetitions  int
+	Idle         time.Duration
+}
+
+func fullSizes() sizes {
+	return sizes{Scale: 1, ParquetFiles: 12, BigBytes: 1 << 30, SmallFiles: 2000, SmallBytes: 4096,
+		Listings: []int{20_000, 100_000}, Registered: 1_000_000, Preads: 50_000, Passes: 5, Repetitions: 5, Idle: 20 * time.Second}
+}
+
+func quickSizes() sizes {
+	return sizes{Quick: true, Scale: 0.05, ParquetFiles: 4, BigBytes: 64 << 20, SmallFiles: 200, SmallBytes: 4096,
+		Listings: []int{2000, 5000}, Registered: 20_000, Preads: 5000, Passes: 5, Repetitions: 2, Idle: 3 * time.Second}
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// target is one way to the files: the plain ones, annexfs, or a peer that shows the directory of plain files.
+type target struct {
+	name    string
+	absent  string // why it is not run here
+	user    *syscall.Credential
+	command []string // that serves the mount in the foreground; nil for plain files
+	annexfs bool
+	mnt     string
+	base    string // directory of the tables
+
+	daemon *daemon
+}
+
+// daemon is a running file system.
+type daemon struct {
+	cmd  *exec.Cmd
+	log  bytes.Buffer
+	done chan struct{}
+}
+
+const plainName = "plain files"
+
+// targets are all, the plain files first.
+func (b *bed) targets(ctx context.Context) []*target {
+	tree := b.path("tree")
+	all := []*target{{name: plainName, base: tree},
+		b.annexfsTarget("annexfs, root", nil), b.annexfsTarget("annexfs, user", b.user)}
+	loopback := b.mount("go-fuse loopback")
+	loopback.command = []string{b.path("bin", "loopback"), "-q", "-allow-other", "-ro", loopback.mnt, tree}
+	if out, err := b.goBuild(ctx, loopback.command[0], "github.com/hanwen/go-fuse/v2/example/loopback"); err != nil {
+		loopback.absent = fmt.Sprintf("it does not build: %v %s", err, out)
+	}
+	rclone := b.mount("rclone mount")
+	rclone.command = []string{filepath.Join(b.root, ".tools", "bin", "rclone"), "mount", tree, rclone.mnt, "--allow-other", "--read-only", "--config", "/dev/null"}
+	bindfs := b.mount("bindfs")
+	bindfs.command = []string{"bindfs", "-f", "-r", tree, bindfs.mnt}
+	for _, peer := range []*target{loopback, rclone, bindfs} {
+		if _, err := exec.LookPath(peer.command[0]); err != nil && peer.absent == "" {
+			peer.absent = "it is not installed; `make bench` installs it"
+		}
+		if b.user == nil && peer.absent == "" {
+			peer.absent = "needs root"
+		}
+		peer.base = peer.mnt
+	}
+	return append(all, loopback, rclone, bindfs)
+}
+
+func (b *bed) mount(name string) *target {
+	return &target{name: name, mnt: b.path("mnt", strings.NewReplacer(", ", "-", " ", "-").Replace(name))}
+}
+
+func (b *bed) annexfsTarget(name string, user *syscall.Credential) *target {
+	t := b.mount(name)
+	t.user, t.annexfs = user, true
+	t.command = []string{b.annexfs, "--repo", b.path("repo"), "mount", "--foreground", t.mnt}
+	t.base = filepath.Join(t.mnt, benchDataset, "@"+benchVersion)
+	root := strings.HasSuffix(name, "root")
+	if root && b.user == nil {
+		t.absent = "needs root"
+	}
+	if info, err := os.Stat("/dev/fuse"); !root && (err != nil || info.Mode().Perm() != 0o666) {
+		t.absent = "/dev/fuse is not open to ordinary users (mode 0666)"
+	}
+	return t
+}
+
+func (b *bed) goBuild(ctx context.Context, out, pkg string) (string, error) {
+	cmd := b.command(ctx, nil, "go", "build", "-o", out, pkg)
+	cmd.Dir, cmd.Env = b.root, append(os.Environ(), "CGO_ENABLED=0")
+	text, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(text)), err
+}
+
+// start mounts, and returns how long that took.
+func (b *bed) start(ctx context.Context, t *target) (time.Duration, error) {
+	if t.command == nil {
+		return 0, nil
+	}
+	if err := b.mkdir(t.mnt); err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	d := &daemon{done: make(chan struct{})}
+	// It outlives ctx: stop ends it, after what is mounted on it.
+	d.cmd = b.command(context.WithoutCancel(ctx), t.user, t.command[0], t.command[1:]...)
+	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
+	if err := d.cmd.Start(); err != nil {
+		return 0, err
+	}
+	go func() {
+		defer close(d.done)
+		_ = d.cmd.Wait() // what it says is in the log
+	}()
+	t.daemon = d
+	for !mounted(t.mnt) {
+		select {
+		case <-d.done:
+			return 0, fmt.Errorf("%s ended before it had mounted: %s", t.name, d.log.String())
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+		if time.Since(begin) > patience {
+			return 0, fmt.Errorf("%s has not mounted after %v", t.name, patience)
+		}
+	}
+	took := time.Since(begin)
+	// The first request is answered when the daemon serves.
+	_, err := b.output(ctx, b.user, "stat", t.base)
+	return took, err
+}
+
+// stop unmounts and ends the daemon: gently, then by force. It does nothing where nothing runs.
+func (t *target) stop() error {
+	d := t.daemon
+	if d == nil {
+		return nil
+	}
+	t.daemon = nil
+	err := unmount(t.mnt)
+	select {
+	case <-d.done:
+		return err
+	case <-time.After(patience):
+	}
+	return errors.Join(err, fmt.Errorf("%s did not end after it was unmounted: killed", t.name), d.kill())
+}
+
+func (d *daemon) kill() error {
+	err := d.cmd.Process.Kill()
+	<-d.done
+	return err
+}
+
+// unmount takes a mount away; one that stays in use is detached.
+func unmount(point string) error {
+	for begin := time.Now(); mounted(point); time.Sleep(20 * time.Millisecond) {
+		flags := 0
+		if time.Since(begin) > patience/4 {
+			flags = unix.MNT_DETACH
+		}
+		if os.Getuid() == 0 {
+			if err := unix.Unmount(point, flags); err != nil && !errors.Is(err, unix.EBUSY) && mounted(point) {
+				return fmt.Errorf("unmounting %s: %w", point, err)
+			}
+			continue
+		}
+		args := []string{"-u", point}
+		if flags != 0 {
+			args = []string{"-u", "-z", point}
+		}
+		_ = exec.Command("fusermount3", args...).Run() // the loop sees whether it worked
+		if time.Since(begin) > patience {
+			return fmt.Errorf("%s stays mounted", point)
+		}
+	}
+	return nil
+}
+
+func mounted(point string) bool {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	return err == nil && bytes.Contains(mounts, []byte(" "+point+" "))
+}

@@ -19,12 +19,12 @@ demo: build
 	@test/demo $(DIR)
 
 tools:
-	@test/setup go fuse python postgres s3 lint tools
+	@test/setup go fuse users python spark postgres s3 lint tools writers
 
 # test runs everything: unit tests, the conformance suites on both databases, the fuzz targets' seeds,
 # and the end-to-end tests with real mounts and real readers.
 test:
-	@test/setup go fuse python postgres s3 tools
+	@test/setup go fuse users python spark postgres s3 tools writers
 	@test/run
 
 # check is what a machine can say without running the program.

@@ -22,9 +22,10 @@ var rank = map[string]int{
 	"filestore": 3,
 
 	"internal/ingest": 4,
-	"fs":              5,
+	"fs/staging":      5,
 	"internal/repo":   5,
-	"cmd/annexfs":     6,
+	"fs":              6,
+	"cmd/annexfs":     7,
 }
 
 // testPackages serve the tests of the package above them and may be imported by tests only.
@@ -35,7 +36,7 @@ var testPackages = map[string]bool{
 
 // owners names the packages that may import a module; all others reach it through them.
 var owners = map[string][]string{
-	"github.com/hanwen/go-fuse":      {"fs"},
+	"github.com/hanwen/go-fuse":      {"fs", "fs/staging"},
 	"github.com/jackc/pgx":           {"internal/metadb"},
 	"modernc.org/sqlite":             {"internal/metadb"},
 	"github.com/pressly/goose":       {"internal/metadb"},

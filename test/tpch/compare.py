@@ -53,9 +53,8 @@ def main() -> int:
         print(f"\nQ{number}: {'the same result' if same else 'DIFFERENT RESULTS'}; "
               f"mounted {median['mounted']:.3f} s, plain files {median['plain']:.3f} s, "
               f"ratio {median['mounted'] / median['plain']:.2f}")
-        for side in ("mounted",) if same else ("mounted", "plain"):
-            if not same:
-                print(f" {side}:")
+        for side in sides:
+            print(f" {side}:")
             show(*answers[side])
     return 1 if different else 0
 

@@ -2,6 +2,8 @@ package fs
 
 import (
 	"context"
+	"errors"
+	"syscall"
 	"time"
 )
 
@@ -28,13 +30,20 @@ func (d *controlDir) lookup(ctx context.Context, name string) (entry, error) {
 		return nodeEntry(ctx, name, d.blobs())
 	case statusName:
 		return nodeEntry(ctx, name, &statusFile{t: d.t})
+	case stagingName:
+		if d.t.writable != nil {
+			return nodeEntry(ctx, name, &stagingDir{t: d.t})
+		}
 	}
 	return entry{}, errNeverExists
 }
 
 func (d *controlDir) list(ctx context.Context, add func(entry)) error {
-	for _, name := range []string{blobsName, statusName} {
+	for _, name := range []string{blobsName, stagingName, statusName} {
 		e, err := d.lookup(ctx, name)
+		if errors.Is(err, errNeverExists) { // staging, in a mount that is read-only
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -42,6 +51,21 @@ func (d *controlDir) list(ctx context.Context, add func(entry)) error {
 	}
 	return nil
 }
+
+// stagingDir is where staging is mounted. An ordinary user's mount has the staging tree itself under this number.
+type stagingDir struct{ t *tree }
+
+var _ directory = (*stagingDir)(nil)
+
+func (d *stagingDir) ino() uint64 { return inoStaging }
+
+func (d *stagingDir) attr(context.Context) (attr, error) {
+	return attr{ino: inoStaging, mode: syscall.S_IFDIR | 0o755, mtime: d.t.started.UnixNano()}, nil
+}
+
+func (d *stagingDir) list(context.Context, func(entry)) error { return nil }
+
+func (d *stagingDir) lookup(context.Context, string) (entry, error) { return entry{}, errNeverExists }
 
 // statusFile is status.json: what the daemon is doing.
 type statusFile struct{ t *tree }

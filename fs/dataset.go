@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"path"
 	"strings"
 	"time"
 
@@ -34,6 +35,10 @@ func (d *datasetDir) attr(ctx context.Context) (attr, error) {
 }
 
 func (d *datasetDir) lookup(ctx context.Context, name string) (entry, error) {
+	if name == "@"+stagingName && d.t.writable != nil {
+		to := path.Join("../..", controlName, stagingName, d.id.String())
+		return d.link(name, pathIno(d.inode, name), to, d.t.started), nil
+	}
 	text, ok := strings.CutPrefix(name, "@")
 	if !ok {
 		return entry{}, errNeverExists

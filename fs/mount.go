@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"sync"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/annexfs/annexfs/datastore"
 	"github.com/annexfs/annexfs/filestore"
+	"github.com/annexfs/annexfs/fs/staging"
 	"github.com/annexfs/annexfs/internal/metadb"
 	"github.com/annexfs/annexfs/internal/objects"
 	"github.com/annexfs/annexfs/registry"
@@ -24,6 +27,10 @@ type Backend struct {
 	Data     *datastore.Store
 	Files    *filestore.Store
 	Objects  *objects.Store
+
+	// Publisher takes what is copied into staging, whose bytes lie in StagingDir until then. Nil: nothing can be written.
+	Publisher  staging.Publisher
+	StagingDir string
 }
 
 // Options of a mount.
@@ -51,11 +58,13 @@ const (
 
 // Server is one mount.
 type Server struct {
-	tree    *tree
-	server  *fuse.Server
-	stop    context.CancelFunc
-	watched chan struct{}
-	served  chan struct{}
+	tree     *tree
+	server   *fuse.Server
+	writable *writable // nil: nothing can be written
+	stop     context.CancelFunc
+	watched  chan struct{}
+	served   chan struct{}
+	end      sync.Once
 }
 
 // Mount mounts the tree and serves it until Unmount, or until somebody else unmounts it. The mount is usable when Mount
@@ -71,47 +80,98 @@ func Mount(ctx context.Context, b Backend, o Options) (*Server, error) {
 	if err := checkFUSE(); err != nil {
 		return nil, err
 	}
-	head, err := b.DB.Head(ctx)
-	if err != nil {
-		return nil, err
-	}
 	t, err := newTree(b, o)
 	if err != nil {
 		return nil, err
 	}
-	server, err := fuse.NewServer(t, o.Mountpoint, fuseOptions(o))
-	if err != nil {
-		return nil, fmt.Errorf("mounting on %s: %w", o.Mountpoint, err)
+	s := &Server{tree: t, watched: make(chan struct{}), served: make(chan struct{})}
+	if err := s.openStaging(ctx); err != nil {
+		return nil, err
 	}
-	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Server{tree: t, server: server, stop: stop, watched: make(chan struct{}), served: make(chan struct{})}
-	go func() {
-		defer close(s.served)
-		server.Serve()
-	}()
-	go func() {
-		defer close(s.watched)
-		t.watch(watching, head)
-	}()
-	if err := server.WaitMount(); err != nil {
-		return nil, errors.Join(fmt.Errorf("mounting on %s: %w", o.Mountpoint, err), s.Unmount())
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.writable.close())
+	}
+	if err := s.mountStaging(); err != nil {
+		return nil, errors.Join(err, s.Unmount())
 	}
 	return s, nil
 }
 
+// start mounts the main tree and begins to serve it and to follow the database.
+func (s *Server) start(ctx context.Context) error {
+	o := s.tree.opts
+	head, err := s.tree.DB.Head(ctx)
+	if err != nil {
+		return err
+	}
+	var root fuse.RawFileSystem = s.tree
+	if s.writable != nil && !nested() {
+		root = &router{tree: s.tree, staging: s.writable.tree.RawFileSystem()}
+	}
+	s.server, err = fuse.NewServer(root, o.Mountpoint, fuseOptions(o, s.writable != nil))
+	if err != nil {
+		return fmt.Errorf("mounting on %s: %w", o.Mountpoint, err)
+	}
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	go func() {
+		defer close(s.served)
+		s.server.Serve()
+	}()
+	go func() {
+		defer close(s.watched)
+		s.tree.watch(watching, head)
+	}()
+	if err := s.server.WaitMount(); err != nil {
+		return errors.Join(fmt.Errorf("mounting on %s: %w", o.Mountpoint, err), s.Unmount())
+	}
+	return nil
+}
+
+// nested tells whether staging gets a mount of its own: fusermount3 refuses an ordinary user a mount inside a mount.
+func nested() bool { return os.Geteuid() == 0 }
+
+// openStaging opens the writable tree, if there is to be one. Where another mount of the repository has it, this one is
+// read-only, and says so in the log and in status.json.
+func (s *Server) openStaging(ctx context.Context) error {
+	if s.tree.Publisher == nil {
+		return nil
+	}
+	w, err := openWritable(ctx, s.tree.Backend, s.tree.opts, nested())
+	if errors.Is(err, errStagingHeld) {
+		s.tree.log.Warn("this mount is read-only", "reason", err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("staging: %w", err)
+	}
+	s.writable, s.tree.writable = w, w
+	return nil
+}
+
+func (s *Server) mountStaging() error {
+	if s.writable == nil || !nested() {
+		return nil
+	}
+	return s.writable.mount(filepath.Join(s.tree.opts.Mountpoint, controlName, stagingName))
+}
+
 // fuseOptions: the superblock is read-only, because a passed-through read on a writable one invalidates the access time
 // and has every fstat ask the daemon.
-func fuseOptions(o Options) *fuse.MountOptions {
+func fuseOptions(o Options, writable bool) *fuse.MountOptions {
 	opts := &fuse.MountOptions{
 		FsName: "annexfs", Name: "annexfs", Options: []string{"default_permissions"}, AllowOther: o.AllowOther,
 		MaxWrite: maxRequest, MaxBackground: maxBackground, EnableSymlinkCaching: true, ExplicitDataCacheControl: true,
 		Logger: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
-	if os.Geteuid() == 0 {
+	switch {
+	case nested():
 		opts.AllowOther = true
 		opts.DirectMountStrict = true
 		opts.DirectMountFlags = syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_RDONLY
-	} else {
+	case writable:
+		opts.ExtraCapabilities = fuse.CAP_HANDLE_KILLPRIV_V2 // else every WRITE asks for an extended attribute first
+	default:
 		opts.Options = append(opts.Options, "ro")
 	}
 	return opts
@@ -125,12 +185,20 @@ func (s *Server) Wait() {
 	<-s.served
 	s.stop()
 	<-s.watched
+	s.end.Do(func() {
+		if err := s.writable.close(); err != nil {
+			s.tree.log.Error("closing staging", "error", err)
+		}
+	})
 }
 
-// Unmount unmounts and waits. A mount that is in use stays, with an error that is syscall.EBUSY.
+// Unmount unmounts and waits. A mount that is in use stays whole, with an error that is syscall.EBUSY.
 func (s *Server) Unmount() error {
+	if err := s.writable.unmount(); err != nil {
+		return fmt.Errorf("unmounting staging: %w", err)
+	}
 	if err := s.server.Unmount(); err != nil {
-		return fmt.Errorf("unmounting %s: %w", s.tree.opts.Mountpoint, err)
+		return errors.Join(fmt.Errorf("unmounting %s: %w", s.tree.opts.Mountpoint, err), s.mountStaging())
 	}
 	s.Wait()
 	return nil

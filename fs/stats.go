@@ -64,6 +64,7 @@ type Status struct {
 	Handles         int              `json:"handles"`
 	OpenFiles       int              `json:"open_files"`
 	Passthrough     PassthroughState `json:"passthrough"`
+	Staging         bool             `json:"staging"` // whether this mount can be written to
 }
 
 // PassthroughState tells whether the kernel reads local files by itself.
@@ -90,5 +91,6 @@ func (t *tree) report() Status {
 		Notifications: t.stats.notifications.Load(), Nodes: t.nodes.len(), Handles: t.handles.len(), OpenFiles: open,
 		Passthrough: PassthroughState{Enabled: enabled, Registered: t.stats.backingOpens.Load() - t.stats.backingFailures.Load(),
 			Idle: idle, Failures: t.stats.backingFailures.Load()},
+		Staging: t.writable != nil,
 	}
 }

@@ -36,6 +36,7 @@ type tree struct {
 	files     *lru.Cache[int64, datastore.File]
 	manifests *lru.Cache[dataset.Hash, *manifest.Manifest]
 	stats     stats
+	writable  *writable // nil: nothing can be written
 }
 
 func newTree(b Backend, o Options) (*tree, error) {

@@ -104,9 +104,7 @@ func (t *Tree) commit(ctx context.Context, dir *node, at place) error {
 	}
 	t.nodes.setBatchState(dir, func(d *directory) { d.reopened = false })
 	t.clearReport(dir)
-	if n := t.nodes.child(dir, successName); n != nil {
-		t.clearReport(n)
-	}
+	t.clearReport(dir, successName)
 	return nil
 }
 

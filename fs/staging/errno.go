@@ -44,10 +44,11 @@ var verdicts = []struct {
 	{iofs.ErrNotExist, syscall.ENOENT, askRegister},
 	{iofs.ErrExist, syscall.EEXIST, "What a path of a table holds never changes within a revision. Copy the file under another name, " +
 		"or make a new revision: write all files into a directory below replace/ and create _SUCCESS there."},
+	{iofs.ErrInvalid, syscall.EINVAL, fixAndCopy}, // before ErrConflict: a wrong schema is both, and will not pass
 	{fault.ErrReadOnly, syscall.EROFS, ""},
 	{fault.ErrConflict, syscall.EBUSY, "Another writer holds the table. " + tryAgain},
+	{syscall.EPERM, syscall.EPERM, ""}, // before ErrPermission, which it is too
 	{iofs.ErrPermission, syscall.EACCES, ""},
-	{iofs.ErrInvalid, syscall.EINVAL, fixAndCopy},
 }
 
 // verdict translates an error of any layer; what no rule knows is EIO, and never ENOSYS, which the kernel would take

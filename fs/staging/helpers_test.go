@@ -81,6 +81,8 @@ func parquet(schema, body string) []byte {
 	return append(data, "PAR1"...)
 }
 
+var errBusy = fmt.Errorf("%w: locked by job 7", fault.ErrConflict)
+
 var good = parquet("orders", "some rows")
 
 func (s *shelf) Check(_ context.Context, _ staging.Table, _ string, r io.ReaderAt, size int64) error {

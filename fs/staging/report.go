@@ -92,11 +92,11 @@ func isReport(path string) bool {
 	return startsReport(f)
 }
 
-// clearReport removes the report of a file that is published now.
-func (t *Tree) clearReport(n *node) {
+// clearReport removes the report of a file that is published now, or of a name below n.
+func (t *Tree) clearReport(n *node, more ...string) {
 	t.shape.RLock()
 	defer t.shape.RUnlock()
-	if names, ok := t.nodes.names(n); ok {
+	if names, ok := t.nodes.names(n, more...); ok {
 		if path := t.reportPath(names); isReport(path) {
 			_ = os.Remove(path) // one that stays is wrong, and harmless
 		}

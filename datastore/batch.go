@@ -7,17 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/annexfs/annexfs/internal/dataset"
 	"github.com/annexfs/annexfs/internal/metadb"
 )
-
-// chunk is how many values one statement is given; databases bound the number of parameters.
-const chunk = 2000
 
 // batch is a set of files to be added to one revision at once.
 type batch struct {
@@ -130,33 +126,23 @@ type known struct {
 	byName, bySum map[string]row
 }
 
-// known looks names and sums up by joining them. Of an IN, PostgreSQL makes a filter over the whole revision as long as
-// it has no statistics, which is a hundred times slower where a revision is being filled.
 func (b *batch) known(ctx context.Context, tx *metadb.Tx, location int64) (known, error) {
 	k := known{make(map[string]row), make(map[string]row)}
-	for files := range slices.Chunk(b.files, chunk) {
-		var names, sums []any
-		for _, f := range files {
-			names, sums = append(names, f.Name), append(sums, dataset.Hash(f.SHA256).String())
-		}
-		if err := k.find(ctx, tx, location, "file_name", names); err != nil {
-			return known{}, err
-		}
-		if b.tree {
-			continue
-		}
-		if err := k.find(ctx, tx, location, "sha256", sums); err != nil {
-			return known{}, err
-		}
+	names, sums := make([]string, len(b.files)), make([]string, len(b.files))
+	for i, f := range b.files {
+		names[i], sums[i] = f.Name, dataset.Hash(f.SHA256).String()
 	}
-	return k, nil
+	err := k.find(ctx, tx, location, "file_name", names)
+	if err == nil && !b.tree {
+		err = k.find(ctx, tx, location, "sha256", sums)
+	}
+	return k, err
 }
 
 // find adds the rows of a location that have one of the values in a column.
-func (k known) find(ctx context.Context, tx *metadb.Tx, location int64, column string, values []any) error {
-	for r, err := range stream(ctx, tx, scanRow, `with v (x) as (values `+tuples(len(values), 1)+`)
-		select f.id, f.file_name, f.sha256 from v join file_metadata f on f.`+column+` = v.x
-		and f.location_id = $`+strconv.Itoa(len(values)+1), append(values, location)...) {
+func (k known) find(ctx context.Context, tx *metadb.Tx, location int64, column string, values []string) error {
+	for r, err := range stream(ctx, tx, scanRow, `select f.id, f.file_name, f.sha256 from json_each($1) v
+		cross join file_metadata f where f.location_id = $2 and f.`+column+` = v.key`, rowsOf(values), location) {
 		if err != nil {
 			return err
 		}
@@ -229,63 +215,58 @@ func (b *batch) makeDirectories(ctx context.Context, tx *metadb.Tx, location int
 	if !b.tree {
 		return nil
 	}
-	for files := range slices.Chunk(fresh, chunk) {
-		var paths []any
-		for _, i := range files {
-			dir, base := splitPath(b.files[i].Name)
-			paths = append(paths, dir, base)
-		}
-		if err := none(ctx, tx, "is a directory", `with v (dir, name) as (values `+tuples(len(files), 2)+`)
-			select case when d.dir = '' then d.name else d.dir || '/' || d.name end from v
-			join file_directories d on d.dir = v.dir and d.name = v.name and d.location_id = `, location, paths); err != nil {
-			return err
-		}
+	names := make([]string, len(fresh))
+	for n, i := range fresh {
+		names[n] = b.files[i].Name
 	}
-	for dirs := range slices.Chunk(b.dirs, chunk) {
-		var paths, rows []any
-		for _, d := range dirs {
-			dir, base := splitPath(d)
-			paths, rows = append(paths, d), append(rows, location, dir, base, now)
-		}
-		if err := none(ctx, tx, "is a file", `with v (x) as (values `+tuples(len(dirs), 1)+`)
-			select f.file_name from v join file_metadata f on f.file_name = v.x and f.location_id = `, location, paths); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `insert into file_directories (location_id, dir, name, created_at) values `+
-			tuples(len(dirs), 4)+` on conflict (location_id, dir, name) do nothing`, rows...); err != nil {
-			return err
-		}
+	if err := none(ctx, tx, "directory", `select v.key from json_each($1) v cross join file_directories d
+		where d.location_id = $2 and d.dir = `+dirOfKey+` and d.name = `+baseOfKey, names, location); err != nil {
+		return err
 	}
-	return nil
+	if err := none(ctx, tx, "file", `select v.key from json_each($1) v cross join file_metadata f
+		where f.location_id = $2 and f.file_name = v.key`, b.dirs, location); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `insert into file_directories (location_id, dir, name, created_at)
+		select $1, `+dirOfKey+`, `+baseOfKey+`, $2 from json_each($3) v where true
+		on conflict (location_id, dir, name) do nothing`, location, now, rowsOf(b.dirs))
+	return err
 }
 
-// none is fs.ErrExist where the query, which ends in the parameter after the given ones, finds a path in a location.
-func none(ctx context.Context, tx *metadb.Tx, what, query string, location int64, args []any) error {
+// none is fs.ErrExist where the query finds a path.
+func none(ctx context.Context, tx *metadb.Tx, kind, query string, paths []string, location int64) error {
 	var found string
-	query += `$` + strconv.Itoa(len(args)+1) + ` limit 1`
-	err := tx.QueryRow(ctx, query, append(args, location)...).Scan(&found)
+	err := tx.QueryRow(ctx, query+` limit 1`, rowsOf(paths), location).Scan(&found)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
 		return err
 	}
-	return fmt.Errorf("%s %s in this revision: %w", found, what, fs.ErrExist)
+	return fmt.Errorf("%s is a %s in this revision: %w", found, kind, fs.ErrExist)
 }
 
-// tuples is n times "($1, …)", each of width parameters, which go on counting.
-func tuples(n, width int) string {
-	var s strings.Builder
-	for i := range n * width {
-		switch {
-		case i == 0:
-			s.WriteString("(")
-		case i%width == 0:
-			s.WriteString("), (")
-		default:
-			s.WriteString(", ")
+// Parts of a path that is the key of one of rowsOf.
+const (
+	dirLength = `cast(cast(v.value as text) as integer)`
+	dirOfKey  = `substr(v.key, 1, ` + dirLength + `)`
+	baseOfKey = `substr(v.key, ` + dirLength + ` + case when ` + dirLength + ` = 0 then 1 else 2 end)`
+)
+
+// rowsOf is the parameter of json_each that gives the paths as rows: an object, of which both databases give the keys,
+// each with the length of its directory in characters. As one parameter each, thousands of paths take SQLite quadratic
+// time, and in an IN they are compared with every file of the revision by a PostgreSQL that has no statistics yet. The
+// queries join them by "cross join", which SQLite runs in the order written.
+func rowsOf(paths []string) string {
+	b := []byte{'{'}
+	for i, p := range paths {
+		if i > 0 {
+			b = append(b, ',')
 		}
-		s.WriteString("$" + strconv.Itoa(i+1))
+		key, _ := json.Marshal(p) // a string always can be
+		dir, _ := splitPath(p)
+		b = append(append(b, key...), ':')
+		b = strconv.AppendInt(b, int64(utf8.RuneCountInString(dir)), 10)
 	}
-	return s.String() + ")"
+	return string(append(b, '}'))
 }

@@ -51,7 +51,7 @@ func (s *Store) ParquetMetadata(ctx context.Context, fileID int64) (*parquet.Fil
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		return r.Val.(*parquet.File), nil
+		return r.Val.(*parquet.File), nil //nolint:forcetypeassert // the group is filled above
 	}
 }
 

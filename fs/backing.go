@@ -117,7 +117,7 @@ func (s *backings) discard(b *backing) {
 		return
 	}
 	if b.passthrough {
-		s.t.server.UnregisterBackingFd(b.id)
+		_ = s.t.server.UnregisterBackingFd(b.id) // the kernel has dropped it otherwise
 	}
 	if b.source != nil {
 		_ = b.source.close() // read only: nothing can be lost

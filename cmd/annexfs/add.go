@@ -89,7 +89,7 @@ func (a *app) added(r ingest.Result) error {
 		}
 		return addedRow{f.Path, f.Name, f.Size, f.Rows, hex.EncodeToString(f.SHA256[:]), f.Key, f.Existing}
 	})
-	return a.show(document, func(w io.Writer) error {
+	return a.show(document, func(io.Writer) error {
 		for _, f := range r.Files {
 			if a.verbose {
 				a.say("%s -> %s", f.Path, f.Name)

@@ -47,7 +47,7 @@ func ParseSelector(s string) (Selector, error) {
 	}
 	v, err := ParseVersion(s)
 	if err != nil {
-		reason := strings.TrimSuffix(err.(*SyntaxError).Reason, versionForm)
+		reason := strings.TrimSuffix(err.(*SyntaxError).Reason, versionForm) //nolint:errorlint,forcetypeassert // ParseVersion returns no other
 		return Selector{}, &SyntaxError{"version", s, reason + "allowed are latest, dev, the 64 hexadecimal digits of a manifest's hash, and semantic versions; " + versionForm}
 	}
 	return SelectVersion(v), nil

@@ -59,7 +59,7 @@ func (tx *Tx) Record(changes ...Change) { tx.changes = append(tx.changes, change
 // writeChanges returns the number that it wrote, or 0 when nothing was recorded.
 func (tx *Tx) writeChanges(ctx context.Context) (head int64, err error) {
 	if len(tx.changes) == 0 || tx.err != nil {
-		return 0, nil
+		return 0, nil //nolint:nilerr // tx.err ends the transaction by itself
 	}
 	err = tx.tx.QueryRowContext(ctx, "update change_head set seq = seq + 1 where one returning seq").Scan(&head)
 	if err != nil {

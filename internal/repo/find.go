@@ -1,7 +1,6 @@
 package repo
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,8 +19,8 @@ func Find(flag, env, cwd string) (string, error) {
 		return named(env, cwd, EnvVar)
 	}
 	for dir := cwd; ; dir = filepath.Dir(dir) {
-		if ok, err := isRepository(dir); err != nil || ok {
-			return dir, err
+		if isRepository(dir) {
+			return dir, nil
 		}
 		if dir == filepath.Dir(dir) {
 			return "", fail(fs.ErrNotExist, "no annexfs repository in %s or above it: make one with `annexfs init`, or name one with --repo or %s", cwd, EnvVar)
@@ -31,25 +30,15 @@ func Find(flag, env, cwd string) (string, error) {
 
 func named(dir, cwd, by string) (string, error) {
 	dir = join(cwd, dir)
-	ok, err := isRepository(dir)
-	if err != nil {
-		return "", err
-	}
-	if !ok {
+	if !isRepository(dir) {
 		return "", fail(fs.ErrNotExist, "%s, named by %s, is no annexfs repository: it has no %s (make one with `annexfs init %s`)", dir, by, ConfigName, dir)
 	}
 	return dir, nil
 }
 
-// isRepository reports whether dir holds a configuration. A directory that cannot be searched is none.
-func isRepository(dir string) (bool, error) {
+// isRepository reports whether dir holds a configuration. A directory that cannot be searched is none: what lies above
+// may be fine though this directory is not (a mount whose daemon died, a file in the way).
+func isRepository(dir string) bool {
 	info, err := os.Stat(filepath.Join(dir, ConfigName))
-	switch {
-	case err == nil:
-		return info.Mode().IsRegular(), nil
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
-		return false, nil
-	}
-	// What lies above may be fine though this directory is not: a mount whose daemon died, a file in the way.
-	return false, nil
+	return err == nil && info.Mode().IsRegular()
 }

@@ -56,7 +56,7 @@ func sameFile(a, b string) bool { return filepath.Base(a) == filepath.Base(b) }
 func shapes(t *testing.T, m *harness.Mount) map[string]shape {
 	t.Helper()
 	found := map[string]shape{}
-	walk := func(path string, d fs.DirEntry, err error) error {
+	walk := func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func shapes(t *testing.T, m *harness.Mount) map[string]shape {
 			t.Fatalf("stat of %s has no inode number", path)
 		}
 		name := strings.TrimPrefix(path, m.Point)
-		found[name] = shape{sys.Ino, uint64(sys.Nlink), sys.Mode, sys.Size, sys.Mtim.Nano(), sys.Uid, sys.Gid}
+		found[name] = shape{sys.Ino, sys.Nlink, sys.Mode, sys.Size, sys.Mtim.Nano(), sys.Uid, sys.Gid}
 		return nil
 	}
 	for _, root := range []string{"", "shop/sales/@1.0.0/orders/.revisions", "shop/sales/@1.0.0/orders/.table.json"} {

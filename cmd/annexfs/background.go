@@ -66,7 +66,7 @@ func (a *app) mountInBackground(ctx context.Context, r *repo.Repo, point string)
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("the daemon died (%v); its last words may be in %s", daemon.Wait(), log.Name())
+		return fmt.Errorf("the daemon died, its last words may be in %s: %w", log.Name(), errors.Join(err, daemon.Wait()))
 	case o.Error != "":
 		return errors.Join(&statusError{o.Error, o.Status}, ignoreExit(daemon.Wait()))
 	}

@@ -87,7 +87,7 @@ func openFile(ctx context.Context, r *repo.Repo, ref dataset.TableRef, path stri
 	}
 	in, err := openContent(ctx, r, f)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w: the content of %s/%s is gone from its store: %v", fault.ErrCorrupt, ref, path, err)
+		err = fmt.Errorf("%w: the content of %s/%s is gone from its store: %w", fault.ErrCorrupt, ref, path, err)
 	}
 	return in, f.Size, err
 }

@@ -42,8 +42,10 @@ func (a *app) initCommand() *cobra.Command {
 			return a.done(document, "made the repository %s", dir)
 		},
 	}
-	c.Flags().StringVar(&o.Database, "database", "", "sqlite:PATH or postgres://USER:${VAR}@HOST/DATABASE; ${VAR} is read from the environment at each use")
-	c.Flags().StringVar(&o.Objects, "objects", "", "file:PATH, s3://BUCKET/PREFIX?region=…&endpoint=…, gs://BUCKET or azblob://CONTAINER")
+	c.Flags().StringVar(&o.Database, "database", "",
+		"sqlite:PATH or postgres://USER:${VAR}@HOST/DATABASE; ${VAR} is read from the environment at each use")
+	c.Flags().StringVar(&o.Objects, "objects", "",
+		"file:PATH, s3://BUCKET/PREFIX?region=…&endpoint=…, gs://BUCKET or azblob://CONTAINER")
 	return c
 }
 

@@ -29,7 +29,7 @@ func newMountShell(t *testing.T) (*shell, string) {
 	t.Setenv(asProgram, "1")
 	point := filepath.Join(s.dir, "mnt")
 	t.Cleanup(func() {
-		if kind, _ := mountedOn(point); kind != "" {
+		if mounts, _ := mountsBelow(point); len(mounts) > 0 {
 			t.Errorf("%s is still mounted", point)
 			execute(context.Background(), "", "umount", point)
 		}

@@ -60,7 +60,8 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	asGroup(root)
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.repoDir, "repo", "", "directory of the repository (default: $"+repo.EnvVar+", else found above the current directory)")
+	flags.StringVar(&a.repoDir, "repo", "",
+		"directory of the repository (default: $"+repo.EnvVar+", else found above the current directory)")
 	flags.BoolVar(&a.json, "json", false, "write one JSON document to stdout")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors on stderr")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what is done to stderr")

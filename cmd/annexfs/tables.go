@@ -40,7 +40,9 @@ type tableRow struct {
 }
 
 // newTableRow asks for the totals of the active revision, if there is one.
-func newTableRow(ctx context.Context, r *repo.Repo, t datastore.Table, kind manifest.TableKind, rev datastore.Revision) (tableRow, error) {
+func newTableRow(ctx context.Context, r *repo.Repo, t datastore.Table, kind manifest.TableKind, rev datastore.Revision) (
+	tableRow, error,
+) {
 	row := tableRow{Namespace: t.Dataset.Namespace, Name: t.Dataset.Name, ManifestHash: t.Manifest, TableName: t.Name, Kind: kind}
 	if rev.ID == 0 {
 		return row, nil
@@ -208,7 +210,9 @@ func (a *app) tableActivate() *cobra.Command {
 }
 
 // withTable calls fn with the table that arg names; without a version it is that of the default.
-func (a *app) withTable(c *cobra.Command, arg string, version dataset.Selector, fn func(*repo.Repo, datastore.Table, manifest.Table) error) error {
+func (a *app) withTable(
+	c *cobra.Command, arg string, version dataset.Selector, fn func(*repo.Repo, datastore.Table, manifest.Table) error,
+) error {
 	ref, err := dataset.ParseTableRef(arg)
 	if err != nil {
 		return usage(c, err)

@@ -48,7 +48,8 @@ func (a *app) umountCommand() *cobra.Command {
 }
 
 func (a *app) umount(ctx context.Context, point string) error {
-	kind, err := mountedOn(point)
+	mounts, err := mountsBelow(point)
+	kind := mounts[point]
 	switch {
 	case err != nil:
 		return err
@@ -61,7 +62,7 @@ func (a *app) umount(ctx context.Context, point string) error {
 	if daemon >= 0 {
 		defer unix.Close(daemon)
 	}
-	if err := unmount(ctx, point); err != nil {
+	if err := unmountAll(ctx, point, mounts); err != nil {
 		return err
 	}
 	if daemon < 0 {
@@ -94,6 +95,19 @@ func daemonOf(point string) (pid, fd int) {
 	return s.PID, fd
 }
 
+// unmountAll unmounts the tree, and before it the staging tree inside it, which the daemon puts back if the tree is in use.
+func unmountAll(ctx context.Context, point string, mounts map[string]string) error {
+	for inner, kind := range mounts {
+		if inner == point || kind != mountType {
+			continue
+		}
+		if err := unmount(ctx, inner); err != nil {
+			return err
+		}
+	}
+	return unmount(ctx, point)
+}
+
 // unmount is umount(2) for root and fusermount3 for others. A mount in use is fault.ErrConflict.
 func unmount(ctx context.Context, point string) error {
 	var err error
@@ -103,7 +117,8 @@ func unmount(ctx context.Context, point string) error {
 		var out []byte
 		out, err = exec.CommandContext(ctx, "fusermount3", "-u", "--", point).CombinedOutput()
 		if errors.Is(err, exec.ErrNotFound) {
-			return fmt.Errorf("fusermount3 is not in the PATH: an ordinary user needs it to unmount; install your system's fuse3 package: %w", err)
+			return fmt.Errorf("fusermount3 is not in the PATH: an ordinary user needs it to unmount; "+
+				"install your system's fuse3 package: %w", err)
 		}
 		if err != nil {
 			err = errors.New(strings.TrimSpace(string(out)))
@@ -169,22 +184,27 @@ func waitExit(ctx context.Context, pid, fd int) error {
 	return fmt.Errorf("unmounted, but the daemon, process %d, is still there after %s", pid, exitTime)
 }
 
-// mountedOn is the type of the topmost file system whose root is the path, "" where it is none.
-func mountedOn(point string) (kind string, err error) {
+// mountsBelow are the types of the file systems that are mounted on the path and below it, the topmost where there are
+// several on one path.
+func mountsBelow(point string) (map[string]string, error) {
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer f.Close()
+	mounts := make(map[string]string)
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		before, after, _ := strings.Cut(lines.Text(), " - ")
 		fields, types := strings.Fields(before), strings.Fields(after)
-		if len(fields) > 4 && len(types) > 0 && unescape.Replace(fields[4]) == point {
-			kind = types[0]
+		if len(fields) < 5 || len(types) == 0 {
+			continue
+		}
+		if path := unescape.Replace(fields[4]); path == point || strings.HasPrefix(path, point+"/") {
+			mounts[path] = types[0]
 		}
 	}
-	return kind, lines.Err()
+	return mounts, lines.Err()
 }
 
 // unescape undoes the octal escapes of mountinfo.

@@ -26,9 +26,10 @@ const (
 
 // Add adds the files, and those in the directories, to the table that ref names (see Target): all of them, or none.
 //
-// First every file is judged, and where one is refused nothing is stored: the error is a *RefusedError. Then they are stored, several at once, and at last registered in one transaction. Content
-// that the revision has already is success, and read only. A table that another living writer has locked is
-// fault.ErrConflict. After ctx ended, the same call goes on where this one stopped.
+// First every file is judged, and where one is refused nothing is stored: the error is a *RefusedError. Then they are
+// stored, several at once, and at last registered in one transaction. Content that the revision has already is success,
+// and is only read. A table that another living writer has locked is fault.ErrConflict. After ctx ended, the same call
+// goes on where this one stopped.
 func (i *Ingester) Add(ctx context.Context, ref dataset.TableRef, paths []string, o AddOptions) (Result, error) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)

@@ -96,7 +96,8 @@ func bound(c datastore.ColumnStatistics, raw json.RawMessage) string {
 func partitionHint(keys map[string]string, got manifest.Schema) string {
 	for _, column := range slices.Sorted(maps.Keys(keys)) {
 		if _, ok := got.Field(column); !ok {
-			return fmt.Sprintf("; %s stands in the directory's name only: write it into the files too (DuckDB: WRITE_PARTITION_COLUMNS true)", column)
+			return "; " + column + " stands in the directory's name only: write it into the files too" +
+				" (DuckDB: WRITE_PARTITION_COLUMNS true)"
 		}
 	}
 	return ""

@@ -154,9 +154,11 @@ func Partitions(t manifest.Table, dir string) (map[string]string, error) {
 		case len(t.PartitionBy) == 0:
 			return nil, fail(fs.ErrInvalid, "the directory %s names a partition, and the table has none (partition_by)", part)
 		case i < 0:
-			return nil, fail(fs.ErrInvalid, "the directory %s names no partition column of the table (partition_by: %s)", part, strings.Join(t.PartitionBy, ", "))
+			return nil, fail(fs.ErrInvalid, "the directory %s names no partition column of the table (partition_by: %s)",
+				part, strings.Join(t.PartitionBy, ", "))
 		case i <= last:
-			return nil, fail(fs.ErrInvalid, "the directory %s is not in the order of the table's partitions (partition_by: %s)", part, strings.Join(t.PartitionBy, ", "))
+			return nil, fail(fs.ErrInvalid, "the directory %s is not in the order of the table's partitions (partition_by: %s)",
+				part, strings.Join(t.PartitionBy, ", "))
 		}
 		last = i
 		if keys == nil {

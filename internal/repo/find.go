@@ -23,7 +23,8 @@ func Find(flag, env, cwd string) (string, error) {
 			return dir, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", fail(fs.ErrNotExist, "no annexfs repository in %s or above it: make one with `annexfs init`, or name one with --repo or %s", cwd, EnvVar)
+			return "", fail(fs.ErrNotExist, "no annexfs repository in %s or above it: make one with `annexfs init`,"+
+				" or name one with --repo or %s", cwd, EnvVar)
 		}
 	}
 }
@@ -31,13 +32,14 @@ func Find(flag, env, cwd string) (string, error) {
 func named(dir, cwd, by string) (string, error) {
 	dir = join(cwd, dir)
 	if !isRepository(dir) {
-		return "", fail(fs.ErrNotExist, "%s, named by %s, is no annexfs repository: it has no %s (make one with `annexfs init %s`)", dir, by, ConfigName, dir)
+		return "", fail(fs.ErrNotExist, "%s, named by %s, is no annexfs repository: it has no %s (make one with `annexfs init %s`)",
+			dir, by, ConfigName, dir)
 	}
 	return dir, nil
 }
 
-// isRepository reports whether dir holds a configuration. A directory that cannot be searched is none: what lies above
-// may be fine though this directory is not (a mount whose daemon died, a file in the way).
+// isRepository reports whether dir holds a configuration. A directory that cannot be looked into is none: what lies above
+// a mount whose daemon died, or above a directory of somebody else's, may be one all the same.
 func isRepository(dir string) bool {
 	info, err := os.Stat(filepath.Join(dir, ConfigName))
 	return err == nil && info.Mode().IsRegular()

@@ -178,7 +178,7 @@ func (m *maker) writeConfig(c Config) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // gone once it is renamed
+	defer func() { _ = os.Remove(f.Name()) }() // gone once it is renamed
 	_, err = f.Write(b.Bytes())
 	if err := errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
 		return err

@@ -176,7 +176,7 @@ func TestInit_OtherOptions(t *testing.T) {
 }
 
 // edit changes the configuration of a new repository and returns its directory.
-func edit(t *testing.T, old, new string) string {
+func edit(t *testing.T, before, after string) string {
 	t.Helper()
 	dir := t.TempDir()
 	initRepo(t, dir, repo.InitOptions{})
@@ -185,10 +185,10 @@ func edit(t *testing.T, old, new string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(data), old) {
-		t.Fatalf("the configuration has no %q:\n%s", old, data)
+	if !strings.Contains(string(data), before) {
+		t.Fatalf("the configuration has no %q:\n%s", before, data)
 	}
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(data), old, new)), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(data), before, after)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return dir

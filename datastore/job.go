@@ -143,6 +143,24 @@ func (s *Store) Unlock(ctx context.Context, locationID int64, j *Job) error {
 	return nil
 }
 
+// TakeOver ends all running jobs of that kind on this node, as a dead job is taken over, and releases their locks: for
+// who knows that none of them lives. It returns how many there were.
+func (s *Store) TakeOver(ctx context.Context, kind string) (jobs int64, err error) {
+	err = s.db.Update(ctx, func(tx *metadb.Tx) (err error) {
+		const ofKind = `node = $1 and kind = $2 and status = 'running'`
+		if _, err = tx.Exec(ctx, `update physical_tables set writer = null
+			where writer in (select id from jobs where `+ofKind+`)`, s.node, kind); err != nil {
+			return err
+		}
+		jobs, err = tx.Exec(ctx, `update jobs set status = 'taken over' where `+ofKind, s.node, kind)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("take over jobs: %w", err)
+	}
+	return jobs, nil
+}
+
 // release makes sure that no other job than j, which may be nil, has the lock of a revision whose row is locked: that
 // of a dead job is taken from it, that of a living one is fault.ErrConflict.
 func (s *Store) release(ctx context.Context, tx *metadb.Tx, rev *Revision, j *Job) error {

@@ -68,20 +68,26 @@ func (s *Store) loadMetadata(ctx context.Context, fileID int64) (*parquet.File, 
 	return f, nil
 }
 
+// What parquet-go holds in memory beside the footer's bytes, by measurement, within a tenth: bytes for each file, leaf
+// of the schema, column chunk, column chunk with page indices, and page in them.
 const (
-	chunkWeight = 1100 // bytes that parquet-go holds per column chunk, by measurement
-	indexWeight = 400  // the same for its page indices
-	fileWeight  = 4000
+	fileWeight  = 2000
+	leafWeight  = 600
+	chunkWeight = 900
+	indexWeight = 300
+	pageWeight  = 140
 )
 
 // weigh estimates the memory that a parsed footer holds, which is many times the footer's length.
 func weigh(f *parquet.File, footer Footer) int64 {
-	chunks := int64(0)
+	weight := fileWeight + int64(len(footer.Bytes)) + int64(len(f.Schema().Columns()))*leafWeight
 	for _, g := range f.Metadata().RowGroups {
-		chunks += int64(len(g.Columns))
+		weight += int64(len(g.Columns)) * chunkWeight
 	}
-	weight := fileWeight + int64(len(footer.Bytes)) + chunks*chunkWeight
-	return weight + int64(len(f.ColumnIndexes()))*indexWeight
+	for _, index := range f.OffsetIndexes() {
+		weight += indexWeight + int64(len(index.PageLocations))*pageWeight
+	}
+	return weight
 }
 
 // metadataCache keeps what was used last within a budget of bytes.

@@ -79,6 +79,11 @@ type PublishOptions struct {
 	// Create is of the revision that is made where one is; Job and Inactive are ignored. With a UUID, nothing is added to
 	// another revision: that is fault.ErrConflict.
 	Create CreateOptions
+	// Remove are ids of files that make way for these in the same transaction, as far as they are in the revision.
+	Remove []int64
+	// Check, where there is one, is asked in the transaction once the table is locked; its error ends it. It may be asked
+	// again, and must not use anything but the Queryer.
+	Check func(context.Context, metadb.Queryer) error
 }
 
 // Publish adds files to the active revision of t, which is made where there is none, or replaces it by a new one, in
@@ -98,6 +103,9 @@ func (s *Store) Publish(ctx context.Context, t Table, o PublishOptions, files []
 		if rev, created, err = s.target(ctx, tx, t, o); err != nil {
 			return err
 		}
+		if err := remove(ctx, tx, rev, o.Remove); err != nil {
+			return err
+		}
 		registered, err = b.write(ctx, tx, rev)
 		return err
 	})
@@ -114,6 +122,11 @@ func (s *Store) Publish(ctx context.Context, t Table, o PublishOptions, files []
 func (s *Store) target(ctx context.Context, tx *metadb.Tx, t Table, o PublishOptions) (rev Revision, created bool, err error) {
 	if err := lockTable(ctx, tx, t); err != nil {
 		return Revision{}, false, err
+	}
+	if o.Check != nil {
+		if err := o.Check(ctx, tx); err != nil {
+			return Revision{}, false, err
+		}
 	}
 	rev, err = revisionWhere(ctx, tx, ofTable+` and p.active`+tx.ForUpdate(), t.args()...)
 	missing := errors.Is(err, fs.ErrNotExist)

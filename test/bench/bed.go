@@ -186,8 +186,8 @@ func copyProgram(from, to string) error {
 	if err != nil {
 		return err
 	}
-	defer src.Close()
-	_ = os.Remove(to) // of a former run; a running program could not be written over
+	defer func() { _ = src.Close() }() // it was only read
+	_ = os.Remove(to)                  // of a former run; a running program could not be written over
 	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
 	if err != nil {
 		return err

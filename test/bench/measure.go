@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// warmRuns is how often a process does warm work; the best counts, as in query.py.
+const warmRuns = 3
+
 // measure does everything, and cleans up whatever happens. A report comes back also with an error, as far as it got.
 func measure(ctx context.Context, f flags, only *regexp.Regexp) (r report, err error) {
 	b, err := newBed(f)
@@ -106,7 +109,10 @@ func (b *bed) once(ctx context.Context, row Row, t *target) (outcome, error) {
 	if strings.HasPrefix(row.work, queryPrefix) {
 		return b.query(ctx, dir, row)
 	}
-	j := job{Work: row.work, Dir: dir, N: row.n}
+	j := job{Work: row.work, Dir: dir, N: row.n, Runs: 1}
+	if row.state == warm {
+		j.Runs = warmRuns
+	}
 	if t.annexfs && row.state == warm {
 		j.Status = filepath.Join(t.mnt, ".annexfs", "status.json")
 	}

@@ -37,7 +37,7 @@ func (r report) plot() []byte {
 	width := plotLabels + plotWidth + plotRight
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n", width, height)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#ffffff"/>`+"\n", width, height)
-	text(&b, 10, 20, "start", "#000000", fmt.Sprintf("time as a ratio to plain files (log scale), %s, %d cores", r.Machine.Date, r.Machine.Cores))
+	text(&b, 10, 20, "start", fmt.Sprintf("time as a ratio to plain files (log scale), %s, %d cores", r.Machine.Date, r.Machine.Cores))
 	r.legend(&b)
 	r.grid(&b, s, height)
 	for i, row := range r.Rows {
@@ -67,11 +67,11 @@ func (r report) legend(b *bytes.Buffer) {
 			continue
 		}
 		fmt.Fprintf(b, `<circle cx="%.0f" cy="40" r="5" fill="%s"/>`+"\n", x+5, plotColours()[i%len(plotColours())])
-		text(b, x+15, 44, "start", "#000000", t.Name)
+		text(b, x+15, 44, "start", t.Name)
 		x += 130
 	}
 	fmt.Fprintf(b, `<path d="M%.0f 33v14M%.0f 33v14" stroke="#d55e00" stroke-width="3"/>`+"\n", x+4, x+4)
-	text(b, x+15, 44, "start", "#000000", "aim (of its colour)")
+	text(b, x+15, 44, "start", "aim (of its colour)")
 }
 
 func (r report) grid(b *bytes.Buffer, s scale, height int) {
@@ -84,12 +84,12 @@ func (r report) grid(b *bytes.Buffer, s scale, height int) {
 			colour, wide = "#000000", 1.5
 		}
 		fmt.Fprintf(b, `<path d="M%.1f %dV%d" stroke="%s" stroke-width="%.1f"/>`+"\n", s.x(ratio), plotTop-6, height-24, colour, wide)
-		text(b, s.x(ratio), float64(height-10), "middle", "#000000", fmt.Sprintf("%g", ratio))
+		text(b, s.x(ratio), float64(height-10), "middle", fmt.Sprintf("%g", ratio))
 	}
 }
 
 func (r report) plotRow(b *bytes.Buffer, s scale, row Result, y float64) {
-	text(b, plotLabels-8, y+4, "end", "#000000", row.Name)
+	text(b, plotLabels-8, y+4, "end", row.Name)
 	for i, t := range r.Targets {
 		colour := plotColours()[i%len(plotColours())]
 		if aim := row.aim(t.Name); aim > 0 {
@@ -105,8 +105,8 @@ func (r report) plotRow(b *bytes.Buffer, s scale, row Result, y float64) {
 	}
 }
 
-func text(b *bytes.Buffer, x, y float64, anchor, colour, content string) {
-	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="%s" fill="%s">`, x, y, anchor, colour)
+func text(b *bytes.Buffer, x, y float64, anchor, content string) {
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="%s" fill="#000000">`, x, y, anchor)
 	_ = xml.EscapeText(b, []byte(content)) // a buffer takes everything
 	b.WriteString("</text>\n")
 }

@@ -62,14 +62,16 @@ def together(glob: str, queries: list[str], count: int) -> float:
 def main() -> None:
     """Arguments: the glob, the directory of the queries' texts, the query's name, how many at once, warm or cold."""
     glob, directory, name, count, state = sys.argv[1:]
+    # What DuckDB imports to hand out rows may lie where the user cannot read.
+    duckdb.sql("SELECT 1.5::DECIMAL(4, 2), DATE '2026-01-01'").fetchall()
     become.user()
     queries = texts(directory, name)
+    runs = WARM_RUNS if state == "warm" else 1
     if int(count) > 1:
-        seconds = together(glob, queries, int(count))
+        seconds = [together(glob, queries, int(count)) for _ in range(runs)]
     else:
-        runs = WARM_RUNS if state == "warm" else 1
-        seconds = min(one(glob, queries[0]) for _ in range(runs))
-    print(json.dumps({"Seconds": seconds}))
+        seconds = [one(glob, queries[0]) for _ in range(runs)]
+    print(json.dumps({"Seconds": min(seconds)}))
 
 
 if __name__ == "__main__":

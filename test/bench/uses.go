@@ -87,7 +87,7 @@ func (b *bed) idling(ctx context.Context, t *target, idle *Use) error {
 // remembering measures memory with everything known, and after the kernel forgot.
 func (b *bed) remembering(ctx context.Context, t *target, full, peak, after *Use) error {
 	pid := t.daemon.cmd.Process.Pid
-	if _, err := b.do(ctx, job{Work: "find", Dir: filepath.Join(t.base, tableRows)}); err != nil {
+	if _, err := b.do(ctx, job{Work: "find", Runs: 1, Dir: filepath.Join(t.base, tableRows)}); err != nil {
 		return err
 	}
 	for field, u := range map[string]*Use{"VmRSS": full, "VmHWM": peak} {

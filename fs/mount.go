@@ -43,6 +43,8 @@ type Options struct {
 	UID, GID uint32
 	// NoPassthrough has the daemon read local files, where the kernel could read them by itself.
 	NoPassthrough bool
+	// NoSymlinkCache has the kernel ask for a symlink's target whenever it follows one.
+	NoSymlinkCache bool
 	// Version of the program, for status.json.
 	Version string
 	// Logger takes what a reader cannot be told. Nil is the default logger.
@@ -161,7 +163,7 @@ func (s *Server) mountStaging() error {
 func fuseOptions(o Options, writable bool) *fuse.MountOptions {
 	opts := &fuse.MountOptions{
 		FsName: "annexfs", Name: "annexfs", Options: []string{"default_permissions"}, AllowOther: o.AllowOther,
-		MaxWrite: maxRequest, MaxBackground: maxBackground, EnableSymlinkCaching: true, ExplicitDataCacheControl: true,
+		MaxWrite: maxRequest, MaxBackground: maxBackground, EnableSymlinkCaching: !o.NoSymlinkCache, ExplicitDataCacheControl: true,
 		Logger: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
 	switch {

@@ -95,6 +95,7 @@ func mountOptions(c repo.MountConfig, point string, log *slog.Logger) fs.Options
 	o := fs.Options{
 		Mountpoint: point, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Version: programVersion(), Logger: log,
 		AllowOther: c.AllowOther != nil && *c.AllowOther, NoPassthrough: c.Passthrough != nil && !*c.Passthrough,
+		NoSymlinkCache: c.SymlinkCache != nil && !*c.SymlinkCache,
 	}
 	if c.UID != nil {
 		o.UID = *c.UID

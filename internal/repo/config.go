@@ -36,11 +36,12 @@ type Config struct {
 
 // MountConfig says how `annexfs mount` mounts where its arguments do not.
 type MountConfig struct {
-	Point       string  `toml:"point" comment:"Where to mount, relative to this file."`
-	AllowOther  *bool   `toml:"allow_other,omitempty"`
-	UID         *uint32 `toml:"uid,omitempty"`
-	GID         *uint32 `toml:"gid,omitempty"`
-	Passthrough *bool   `toml:"passthrough,omitempty"`
+	Point        string  `toml:"point" comment:"Where to mount, relative to this file."`
+	AllowOther   *bool   `toml:"allow_other,omitempty"`
+	UID          *uint32 `toml:"uid,omitempty"`
+	GID          *uint32 `toml:"gid,omitempty"`
+	Passthrough  *bool   `toml:"passthrough,omitempty"`
+	SymlinkCache *bool   `toml:"symlink_cache,omitempty"`
 }
 
 // CacheConfig bounds what is kept in memory.

@@ -46,7 +46,29 @@ func NewRepo(t testing.TB, u User, b Backend) *Repo {
 		args = append(args, "--objects", b.Objects)
 	}
 	r.Must(args...)
+	r.configure()
 	return r
+}
+
+// MountEnv names settings of [mount] for every repository, separated by semicolons: "passthrough=false;symlink_cache=false"
+// runs the suite in another mode.
+const MountEnv = "ANNEXFS_E2E_MOUNT"
+
+func (r *Repo) configure() {
+	r.t.Helper()
+	settings := os.Getenv(MountEnv)
+	if settings == "" {
+		return
+	}
+	path := filepath.Join(r.Dir, "annexfs.toml")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	text := strings.Replace(string(data), "[mount]\n", "[mount]\n"+strings.ReplaceAll(settings, ";", "\n")+"\n", 1)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // Open is a repository that init did not make yet, or that others made.

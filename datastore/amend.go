@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/annexfs/annexfs/internal/dataset"
 	"github.com/annexfs/annexfs/internal/metadb"
@@ -85,7 +86,11 @@ func rename(ctx context.Context, tx *metadb.Tx, rev Revision, moves []Renamed) (
 	if err := b.move(ctx, tx, rev, fresh, old); err != nil {
 		return nil, err
 	}
-	if err := remove(ctx, tx, rev, gone); err != nil || len(fresh) == 0 {
+	removed, err := remove(ctx, tx, rev, gone)
+	if err != nil {
+		return nil, err
+	}
+	if err := prune(ctx, tx, rev.ID, removed); err != nil || len(fresh) == 0 {
 		return registered, err
 	}
 	return registered, b.announce(ctx, tx, rev, fresh, registered)
@@ -93,59 +98,62 @@ func rename(ctx context.Context, tx *metadb.Tx, rev Revision, moves []Renamed) (
 
 // move gives rows the names of the fresh files.
 func (b *batch) move(ctx context.Context, tx *metadb.Tx, rev Revision, fresh []int, old []row) error {
-	if err := b.makeDirectories(ctx, tx, rev.ID, fresh, metadb.Micros(rev.UpdatedAt)); err != nil {
+	if err := b.makeDirectories(ctx, tx, rev.ID, fresh, metadb.Micros(time.Now())); err != nil {
 		return err
 	}
+	var names []string
 	for _, i := range fresh {
 		dir, _ := splitPath(b.files[i].Name)
 		if _, err := tx.Exec(ctx, `update file_metadata set file_name = $1, dir = $2 where id = $3`,
 			b.files[i].Name, dir, old[i].id); err != nil {
 			return err
 		}
+		names = append(names, old[i].name)
 	}
-	for _, i := range fresh {
-		if err := prune(ctx, tx, rev.ID, old[i].name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return prune(ctx, tx, rev.ID, names)
 }
 
-// remove takes files out of a revision whose row is locked. Those that are not in it are passed over.
-func remove(ctx context.Context, tx *metadb.Tx, rev Revision, ids []int64) error {
+// remove takes files out of a revision whose row is locked, and returns their names. Those that are not in it are passed
+// over.
+func remove(ctx context.Context, tx *metadb.Tx, rev Revision, ids []int64) ([]string, error) {
+	var names []string
 	for _, id := range ids {
 		var name string
-		err := tx.QueryRow(ctx, `delete from file_metadata where id = $1 and location_id = $2 returning file_name`, id, rev.ID).Scan(&name)
+		err := tx.QueryRow(ctx, `delete from file_metadata where id = $1 and location_id = $2 returning file_name`,
+			id, rev.ID).Scan(&name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("remove file %d: %w", id, err)
+			return nil, fmt.Errorf("remove file %d: %w", id, err)
 		}
-		if err := prune(ctx, tx, rev.ID, name); err != nil {
-			return err
-		}
+		names = append(names, name)
 	}
-	if len(ids) > 0 {
+	if len(names) > 0 {
 		c := rev.Table.change(metadb.ChangeFiles)
 		c.LocationID = rev.ID
 		tx.Record(c)
 	}
-	return nil
+	return names, nil
 }
 
-// prune removes the directories above a name that have become empty.
-func prune(ctx context.Context, tx *metadb.Tx, location int64, name string) error {
-	for dir, _ := splitPath(name); dir != ""; {
-		parent, base := splitPath(dir)
-		n, err := tx.Exec(ctx, `delete from file_directories where location_id = $1 and dir = $2 and name = $3
-			and not exists (select 1 from file_metadata f where f.location_id = $1 and f.dir = $4)
-			and not exists (select 1 from file_directories d where d.location_id = $1 and d.dir = $4)`,
-			location, parent, base, dir)
-		if err != nil || n == 0 {
-			return err
+// prune removes the directories above names that have become empty.
+func prune(ctx context.Context, tx *metadb.Tx, location int64, names []string) error {
+	for _, name := range names {
+		for dir, _ := splitPath(name); dir != ""; {
+			parent, base := splitPath(dir)
+			n, err := tx.Exec(ctx, `delete from file_directories where location_id = $1 and dir = $2 and name = $3
+				and not exists (select 1 from file_metadata f where f.location_id = $1 and f.dir = $4)
+				and not exists (select 1 from file_directories d where d.location_id = $1 and d.dir = $4)`,
+				location, parent, base, dir)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				break
+			}
+			dir = parent
 		}
-		dir = parent
 	}
 	return nil
 }

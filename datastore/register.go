@@ -103,11 +103,14 @@ func (s *Store) Publish(ctx context.Context, t Table, o PublishOptions, files []
 		if rev, created, err = s.target(ctx, tx, t, o); err != nil {
 			return err
 		}
-		if err := remove(ctx, tx, rev, o.Remove); err != nil {
+		removed, err := remove(ctx, tx, rev, o.Remove)
+		if err != nil {
 			return err
 		}
-		registered, err = b.write(ctx, tx, rev)
-		return err
+		if registered, err = b.write(ctx, tx, rev); err != nil {
+			return err
+		}
+		return prune(ctx, tx, rev.ID, removed)
 	})
 	if err != nil {
 		return Revision{}, nil, fmt.Errorf("publish in %s: %w", t, err)

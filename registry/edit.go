@@ -22,20 +22,23 @@ type edit struct {
 // edit runs fn in a transaction. If fn notes changes, `latest` and `dev` follow them and all of it is recorded. fn locks
 // the dataset's row before anything else, and may be run again, so it sets what it returns anew each time.
 func (r *Registry) edit(ctx context.Context, id dataset.ID, fn func(*edit) error) error {
-	return r.db.Update(ctx, func(tx *metadb.Tx) error {
-		e := &edit{tx: tx, id: id, now: metadb.Micros(time.Now())}
-		if err := fn(e); err != nil || len(e.changes) == 0 {
-			return err
-		}
-		if err := e.follow(ctx); err != nil {
-			return err
-		}
-		if err := e.touch(ctx); err != nil {
-			return err
-		}
-		tx.Record(e.changes...)
-		return nil
-	})
+	return r.db.Update(ctx, func(tx *metadb.Tx) error { return editIn(ctx, tx, id, fn) })
+}
+
+// editIn is edit in a transaction of the caller's.
+func editIn(ctx context.Context, tx *metadb.Tx, id dataset.ID, fn func(*edit) error) error {
+	e := &edit{tx: tx, id: id, now: metadb.Micros(time.Now())}
+	if err := fn(e); err != nil || len(e.changes) == 0 {
+		return err
+	}
+	if err := e.follow(ctx); err != nil {
+		return err
+	}
+	if err := e.touch(ctx); err != nil {
+		return err
+	}
+	tx.Record(e.changes...)
+	return nil
 }
 
 // lock holds the row of the dataset, fs.ErrNotExist if there is none.

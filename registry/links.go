@@ -21,7 +21,12 @@ type Link struct {
 // Link makes the manifest one of the dataset's, which comes into being with its first, and sets `dev` to it, also when it
 // was linked before. Linking what `dev` denotes already changes nothing. A manifest that is not registered is fs.ErrNotExist.
 func (r *Registry) Link(ctx context.Context, id dataset.ID, h dataset.Hash) error {
-	err := r.edit(ctx, id, func(e *edit) error {
+	return r.db.Update(ctx, func(tx *metadb.Tx) error { return r.LinkIn(ctx, tx, id, h) })
+}
+
+// LinkIn is Link in a transaction of the caller's, whose first statements these must be (see LOCK ORDERING).
+func (*Registry) LinkIn(ctx context.Context, tx *metadb.Tx, id dataset.ID, h dataset.Hash) error {
+	err := editIn(ctx, tx, id, func(e *edit) error {
 		no, err := e.lockForLink(ctx)
 		if err != nil {
 			return err
@@ -49,6 +54,17 @@ func (r *Registry) Link(ctx context.Context, id dataset.ID, h dataset.Hash) erro
 		return fmt.Errorf("link %s: %w", id, err)
 	}
 	return nil
+}
+
+// Dev returns the manifest that `dev` denotes by what q sees, which may be a transaction; fs.ErrNotExist if there is no
+// such dataset.
+func (*Registry) Dev(ctx context.Context, q metadb.Queryer, id dataset.ID) (h dataset.Hash, err error) {
+	err = q.QueryRow(ctx, `SELECT hash FROM dataset_tags WHERE namespace = $1 AND name = $2 AND version = $3`,
+		withID(id, []any{devTag})...).Scan(hashColumn{&h})
+	if errors.Is(err, fs.ErrNotExist) {
+		return h, noDataset(id)
+	}
+	return h, err
 }
 
 // Unlink takes the manifest from the dataset, with the tags that denote it; `latest` and `dev` follow. It is success

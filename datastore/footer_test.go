@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -130,11 +131,21 @@ func TestReadFooter_Refuses(t *testing.T) {
 		{"OneByteMore", "truncated", append(bytes.Clone(good), 0)},
 		{"MiddleMissing", "beyond the footer", hole},
 		{"FooterTooLong", "does not fit", wide},
+		{"ListTooLong", "ends too early", withFooter("\x29\xfc\xff\xff\xff\xff\x07\x00")}, // 2^31-1 schema elements
+		{"BytesTooLong", "ends too early", withFooter("\x68\xff\xff\xff\xff\x07\x00")},    // as many bytes of created_by
+		{"TooDeep", "nested too deeply", withFooter(strings.Repeat("\xfc", 1000))},
+		{"NoFooter", "cannot be read", withFooter("\x00")},
 		{"Encrypted", "encrypted", testdata(t, "encrypted.parquet")},
 		{"EncryptedColumns", "encrypted", testdata(t, "encrypted_columns.parquet")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			_, err := readFooter(tt.data)
+			runtime.ReadMemStats(&after)
+			if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 {
+				t.Errorf("%d MB were allocated, want next to none", used>>20)
+			}
 			var format *datastore.FormatError
 			if !errors.As(err, &format) || !errors.Is(err, fs.ErrInvalid) {
 				t.Fatalf("got %v, want a FormatError", err)
@@ -142,6 +153,38 @@ func TestReadFooter_Refuses(t *testing.T) {
 			if !strings.Contains(format.Reason, tt.reason) {
 				t.Errorf("reason %q, want one with %q", format.Reason, tt.reason)
 			}
+		})
+	}
+}
+
+// withFooter is a file with nothing but a footer.
+func withFooter(footer string) []byte {
+	data := binary.LittleEndian.AppendUint32([]byte("PAR1"+footer), uint32(len(footer)))
+	return append(data, "PAR1"...)
+}
+
+// A file whose page indices cannot be read is still one, kept without them.
+func TestReadFooter_BrokenPageIndices(t *testing.T) {
+	good := testdata(t, "pyarrow.parquet")
+	want, err := readFooter(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	footer := int64(len(good)) - 8 - int64(binary.LittleEndian.Uint32(good[len(good)-8:]))
+	for name, module := range map[string]string{
+		"ListTooLong": "\x19\xf1\xff\xff\xff\xff\x07", // null pages
+		"Nonsense":    "\xff\xff\xff\xff",
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := bytes.Clone(good)
+			copy(data[want.Offset:], module)
+			got, err := readFooter(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, "offset", footer, got.Offset)
+			wantEqual(t, "column indices", 0, len(got.File.ColumnIndexes()))
+			wantEqual(t, "statistics", want.Statistics, got.Statistics)
 		})
 	}
 }

@@ -138,7 +138,6 @@ var bad = map[string]struct {
 	"SortByTwice":         {with(`"sort_by":["a",{"column":"a"}]`), []string{"tables.t.sort_by[1]"}, "twice", true},
 	"SortByList":          {with(`"sort_by":["l"]`), []string{"tables.t.sort_by[0]"}, "no order", true},
 	"PartitionOfOther":    {with(`"partition_by":{"a":1}`), []string{"tables.t.partition_by"}, "is an object", false},
-	"PartitionNoColumn":   {with(`"partition_by":["b","z"]`), []string{"tables.t.partition_by[1]"}, "no column", true},
 	"PartitionTwice":      {with(`"partition_by":["b","b"]`), []string{"tables.t.partition_by[1]"}, "twice", false},
 	"PartitionByList":     {with(`"partition_by":["l"]`), []string{"tables.t.partition_by"}, "names no directory", true},
 	"PartitionByAll":      {with(`"partition_by":["a","b","l"]`), []string{"tables.t.partition_by", "tables.t.partition_by"}, "every column", true},
@@ -219,6 +218,7 @@ func TestParse_Accepted(t *testing.T) {
 		table(`"kind":"files"`),
 		table(`"kind":"files","key_columns":["any"]`),
 		table(`"kind":"files","schema":{"fields":[{"name":"a","type":"utf8"}]},"key_columns":[]`),
+		with(`"partition_by":["b","z"]`), // z stands in directories only
 		with(`"sort_by":["a",{"column":"b","descending":true}],"partition_by":["b"],"block_column":"a","compression":{"l":"lz4_raw"},"key_columns":["a","b"]`),
 		fields(`{"name":"a","type":"int64","children":[]}`),
 		depends(`{"a":"n@1.0.0","b":"pkg:annexfs/ns/n@1.0.0-rc.1%2Bx.01","C-1":"ns/n@` + strings.Repeat("aB", 32) + `"}`),

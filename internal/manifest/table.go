@@ -25,7 +25,7 @@ type Table struct {
 	Kind        TableKind
 	Schema      Schema            // empty only in a files table: then its files have no columns but KeyColumns
 	SortBy      []SortKey         // order of the rows of each file; parquet only
-	PartitionBy []string          // Hive partition columns, outermost first; parquet only
+	PartitionBy []string          // Hive partition columns, outermost first, in the schema or not; parquet only
 	BlockColumn string            // its smallest value numbers a file; "": files have running numbers; parquet only
 	Compression map[string]string // codec by column; others are the writer's choice; parquet only
 	KeyColumns  []string          // columns that together identify a row, in a files table a file
@@ -167,14 +167,17 @@ func parseSortKey(n node, schema Schema) (key SortKey, ok bool) {
 	return key, false
 }
 
+// parsePartitionBy reads the partition columns. One that the schema does not declare is a key and no column: it stands
+// in the directories that writers make, as most of them leave it out of their files, and is kept beside each file.
 func parsePartitionBy(n node, schema Schema) []string {
-	columns := parseColumns(n, "partition_by", schema)
+	columns := parseColumns(n, "partition_by", Schema{})
 	m, _ := n.member("partition_by")
-	if len(schema.Fields) > 0 && len(columns) >= len(schema.Fields) {
+	stays := func(f Field) bool { return !slices.Contains(columns, f.Name) }
+	if len(schema.Fields) > 0 && !slices.ContainsFunc(schema.Fields, stays) {
 		m.fail("names every column; at least one must stay in the files")
 	}
 	for i, item := range columns {
-		if f, _ := schema.Field(item); f.Type.nested() || f.Type == Null {
+		if f, found := schema.Field(item); found && (f.Type.nested() || f.Type == Null) {
 			m.fail("column %d, %q, is of the type %s, which names no directory", i, item, f.Type)
 		}
 	}

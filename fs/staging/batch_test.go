@@ -73,14 +73,14 @@ func TestBatch_Refusal(t *testing.T) {
 	if err := os.Remove(s.path("orders/append/b/2.parquet")); err != nil {
 		t.Fatal(err)
 	}
-	s.shelf.fault = func(b staging.Batch) error {
+	s.shelf.fail(func(b staging.Batch) error {
 		if b.Name == "b" {
 			return errBusy
 		}
 		return nil
-	}
+	})
 	wantErrno(t, "a locked table", s.write("orders/append/b/_SUCCESS", nil), syscall.EBUSY)
-	s.shelf.fault = nil
+	s.shelf.fail(nil)
 	s.mustWrite("orders/append/b/_SUCCESS", nil)
 	s.wantTable(orders, "1.parquet")
 	s.wantStaged("orders/append/b", "2.parquet.error", "_SUCCESS")
@@ -201,9 +201,9 @@ func TestRename_Directory(t *testing.T) {
 	s.mkdir("images/.~tmp~/d")
 	s.mustWrite("images/.~tmp~/d/a", []byte("a"))
 	s.wantTable(images)
-	s.shelf.fault = func(staging.Batch) error { return errors.New("no") }
+	s.shelf.fail(func(staging.Batch) error { return errors.New("no") })
 	wantErrno(t, "a refusal", s.rename("images/.~tmp~/d", "images/d"), syscall.EIO)
-	s.shelf.fault = nil
+	s.shelf.fail(nil)
 	s.wantStaged("images/.~tmp~/d", "a")
 	if err := s.rename("images/.~tmp~/d", "images/d"); err != nil {
 		t.Fatal(err)

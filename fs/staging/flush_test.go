@@ -213,7 +213,7 @@ func TestFlush_OtherProcess(t *testing.T) {
 
 func TestFlush_OpenerGone(t *testing.T) {
 	s := mount(t)
-	if out, err := s.shell("(exec 3> $S/images/a; (sleep 0.2; printf late >&3) & )"); err != nil {
+	if out, err := s.shell("(exec 3> $S/images/a; P=$BASHPID; (while kill -0 $P; do :; done; printf late >&3) 2>/dev/null & )"); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	eventually(t, "publication at RELEASE", func() bool { return string(s.shelf.content(images, "a")) == "late" })
@@ -270,22 +270,19 @@ func TestWrite_OutOfOrder(t *testing.T) {
 	}
 }
 
+// TestWrite_Mapped maps in another process: a page fault in the one that serves it could wait for itself.
 func TestWrite_Mapped(t *testing.T) {
 	s := mount(t)
-	f := s.open("images/a", create)
-	if err := f.Truncate(8192); err != nil {
-		t.Fatal(err)
-	}
-	m, err := unix.Mmap(int(f.Fd()), 0, 8192, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	out, err := s.shell(`python3 - <<'END'
+import mmap, os
+fd = os.open(os.environ["S"] + "/images/a", os.O_RDWR | os.O_CREAT)
+os.ftruncate(fd, 8192)
+with mmap.mmap(fd, 8192) as m:
+    m[5000:5006] = b"mapped"
+os.close(fd)
+END`)
 	if err != nil {
-		t.Fatal(err)
-	}
-	copy(m[5000:], "mapped")
-	if err := unix.Munmap(m); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Error(err)
+		t.Fatalf("%v: %s", err, out)
 	}
 	if got := s.shelf.content(images, "a"); len(got) != 8192 || !bytes.Equal(got[5000:5006], []byte("mapped")) {
 		t.Errorf("a holds %d bytes, not those mapped", len(got))

@@ -35,13 +35,17 @@ import (
 type shelf struct {
 	dir string
 
-	mu     sync.Mutex
-	next   int64
-	rows   map[string]row // by table and name; guarded by mu
-	called []string       // batches; guarded by mu
+	mu    sync.Mutex
+	next  int64
+	rows  map[string]row              // by table and name; guarded by mu
+	fault func(b staging.Batch) error // is asked before anything is published; guarded by mu
+}
 
-	// fault is asked before anything is published.
-	fault func(b staging.Batch) error
+// fail has fn asked before anything is published.
+func (s *shelf) fail(fn func(staging.Batch) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = fn
 }
 
 type row struct {
@@ -106,7 +110,6 @@ func (s *shelf) Check(_ context.Context, _ staging.Table, _ string, r io.ReaderA
 func (s *shelf) Publish(ctx context.Context, t staging.Table, b staging.Batch) ([]staging.Published, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.called = append(s.called, b.Name)
 	if s.fault != nil {
 		if err := s.fault(b); err != nil {
 			return nil, err

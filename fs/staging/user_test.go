@@ -35,7 +35,7 @@ func TestAsUser(t *testing.T) {
 	if out, err := exec.Command("cp", self, binary).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	cmd := exec.Command(binary, "-test.run", "^Test(Flush|Write|Batch|Rename|Unlink|Tree|Recover|Manifest|Attr)", "-test.v")
+	cmd := exec.CommandContext(t.Context(), binary, "-test.timeout", "2m", "-test.run", "^Test(Flush|Write|Batch|Rename|Unlink|Tree|Recover|Manifest|Attr)", "-test.v")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}

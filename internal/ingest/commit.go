@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -64,7 +65,11 @@ func (a *addition) publish(ctx context.Context, fresh []datastore.NewFile) (data
 		Create:          datastore.CreateOptions{Actor: a.o.Actor},
 	}
 	if a.tree() {
-		return a.publishWhenFree(ctx, o, fresh)
+		rev, rows, err := a.publishWhenFree(ctx, o, fresh)
+		if errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%w; %s", err, byReplacing)
+		}
+		return rev, rows, err
 	}
 	if a.rev.ID != 0 {
 		return a.append(ctx, fresh)
@@ -80,7 +85,7 @@ func (a *addition) publish(ctx context.Context, fresh []datastore.NewFile) (data
 func (a *addition) publishWhenFree(ctx context.Context, o datastore.PublishOptions, fresh []datastore.NewFile) (
 	rev datastore.Revision, rows []datastore.Registered, err error,
 ) {
-	err = a.whenFree(ctx, func() (err error) {
+	err = whenFree(ctx, func() (err error) {
 		rev, rows, err = a.Data.Publish(ctx, a.target.Table, o, fresh)
 		if isConflict(err) && !a.tree() && a.moved(ctx) {
 			return errMoved
@@ -153,7 +158,7 @@ func (a *addition) lock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.whenFree(ctx, func() error { return a.Data.Lock(ctx, a.rev.ID, job) }); err != nil {
+	if err := whenFree(ctx, func() error { return a.Data.Lock(ctx, a.rev.ID, job) }); err != nil {
 		return errors.Join(err, job.End(ctx, err))
 	}
 	a.job = job
@@ -161,7 +166,7 @@ func (a *addition) lock(ctx context.Context) error {
 }
 
 // whenFree tries again for a while what a lock forbids: most are held for the moment of a commit.
-func (a *addition) whenFree(ctx context.Context, try func() error) error {
+func whenFree(ctx context.Context, try func() error) error {
 	deadline := time.Now().Add(lockWait)
 	for {
 		err := try()

@@ -18,14 +18,14 @@ func (a *addition) storeFile(ctx context.Context, n int) (stored, error) {
 		return stored{}, err
 	}
 	defer f.Close()
-	there, known := a.known.paths[s.name]
+	known := a.known.paths[s.name] // with that size
 	var key dataset.Key
 	if !known && !a.journal.resumed {
 		key, _, err = a.Files.Insert(ctx, metered{f, a.meter}, s.name)
 		if err != nil {
 			return stored{}, err
 		}
-		return a.fileOf(s, key, 0), unchanged(f, before)
+		return a.fileOf(s, key), unchanged(f, before)
 	}
 	sum, size, err := hash(ctx, f)
 	if err != nil {
@@ -33,24 +33,17 @@ func (a *addition) storeFile(ctx context.Context, n int) (stored, error) {
 	}
 	defer a.meter.add(0, size)
 	key = dataset.Key{Size: size, Sum: sum, Ext: dataset.Extension(path.Base(s.name), a.MaxExtension)}
-	if known {
-		row, err := a.Data.File(ctx, there.ID)
-		if err != nil {
-			return stored{}, err
-		}
-		if row.SHA256 != sum {
-			return stored{}, other(there)
-		}
-		return a.fileOf(s, key, row.ID), nil
+	if info, err := a.Files.Stat(key); known && err == nil && info.Size == size {
+		return a.fileOf(s, key), unchanged(f, before) // the row says that it was made durable
 	}
 	if key, _, err = a.Files.InsertFile(ctx, s.path, &key, s.name, false); err != nil {
 		return stored{}, err
 	}
-	return a.fileOf(s, key, 0), nil
+	return a.fileOf(s, key), unchanged(f, before)
 }
 
-func (a *addition) fileOf(s source, key dataset.Key, row int64) stored {
-	return stored{source: s, row: row, key: key.String(), file: datastore.NewFile{
+func (a *addition) fileOf(s source, key dataset.Key) stored {
+	return stored{source: s, key: key.String(), file: datastore.NewFile{
 		Name: s.name, URL: KeyScheme + key.String(), Size: key.Size, SHA256: key.Sum,
 		Statistics: datastore.Statistics{Keys: s.keys},
 	}}

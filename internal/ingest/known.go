@@ -17,7 +17,7 @@ import (
 type known struct {
 	rows    map[int64][]datastore.Entry // of a parquet table: rows of the revision, by the sizes that the files have
 	block   uint64                      // the first running number that is free
-	paths   map[string]datastore.Entry  // of a files table: rows at the paths that the files have
+	paths   map[string]bool             // of a files table: those at which the revision has a file of the same size
 	objects map[string]objects.Info     // that an interrupted Add has left in the revision's path
 }
 
@@ -65,7 +65,7 @@ func (a *addition) findKnown(ctx context.Context) error {
 
 // findPaths reads the rows of a files table at the paths of the files, a directory at a time.
 func (a *addition) findPaths(ctx context.Context) error {
-	a.known.paths = make(map[string]datastore.Entry)
+	a.known.paths = make(map[string]bool)
 	if a.rev.ID == 0 {
 		return nil
 	}
@@ -93,18 +93,21 @@ func (a *addition) findPaths(ctx context.Context) error {
 			if e.Dir || e.Size != s.size {
 				refused = append(refused, s.fail(other(e)))
 			}
-			a.known.paths[e.Path] = e
+			a.known.paths[e.Path] = true
 		}
 	}
 	return refusal(refused)
 }
+
+// byReplacing is the way on where content would have to change.
+const byReplacing = "content changes by a new revision: use --replace with all files"
 
 // other refuses to change the content at a path.
 func other(e datastore.Entry) error {
 	if e.Dir {
 		return fail(fs.ErrExist, "the table has a directory at %s", e.Path)
 	}
-	return fail(fs.ErrExist, "the table has other content at %s; content changes by a new revision: use --replace with all files", e.Path)
+	return fail(fs.ErrExist, "the table has other content at %s; %s", e.Path, byReplacing)
 }
 
 // content finds the row of a parquet table's revision that has this content.

@@ -15,7 +15,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"regexp"
 	"syscall"
 )
 
@@ -24,6 +23,7 @@ type flags struct {
 	sizes
 	quick   bool
 	only    string // regular expression of the rows to run
+	targets string // regular expression of the targets besides the plain files
 	dir     string // scratch directory that is kept
 	annexfs string // the built program
 	write   string // directory for bench.md and bench.svg
@@ -51,15 +51,11 @@ func run(ctx context.Context, args []string) error {
 	if f.worker != "" {
 		return work(ctx, f.worker, os.Stdout)
 	}
-	only, err := regexp.Compile(f.only)
-	if err != nil {
-		return err
-	}
 	var r report
 	if f.render != "" {
 		r, err = load(f.render)
 	} else {
-		r, err = measure(ctx, f, only)
+		r, err = measure(ctx, f)
 	}
 	if r.Rows == nil {
 		return err
@@ -74,6 +70,7 @@ func parse(args []string) (flags, error) {
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.BoolVar(&f.quick, "quick", false, "small sizes and few repetitions: for trying, not for quoting")
 	set.StringVar(&f.only, "only", "", "run only the rows whose name this regular expression finds")
+	set.StringVar(&f.targets, "targets", "", "compare only the targets whose name this regular expression finds")
 	set.StringVar(&f.dir, "dir", "", "work in this directory and keep it, with the generated data, for the next run")
 	set.StringVar(&f.annexfs, "annexfs", "bin/annexfs", "the built program")
 	set.StringVar(&f.write, "write", "", "write bench.md and bench.svg into this directory")

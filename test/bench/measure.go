@@ -17,7 +17,12 @@ import (
 const warmRuns = 3
 
 // measure does everything, and cleans up whatever happens. A report comes back also with an error, as far as it got.
-func measure(ctx context.Context, f flags, only *regexp.Regexp) (r report, err error) {
+func measure(ctx context.Context, f flags) (r report, err error) {
+	only, onlyErr := regexp.Compile(f.only)
+	named, namedErr := regexp.Compile(f.targets)
+	if err := errors.Join(onlyErr, namedErr); err != nil {
+		return r, err
+	}
 	b, err := newBed(f)
 	defer func() { err = errors.Join(err, b.close()) }()
 	if err != nil {
@@ -26,7 +31,7 @@ func measure(ctx context.Context, f flags, only *regexp.Regexp) (r report, err e
 	if err := b.build(ctx); err != nil {
 		return r, err
 	}
-	targets := b.targets(ctx)
+	targets := slices.DeleteFunc(b.everyTarget(ctx), func(t *target) bool { return t.name != plainName && !named.MatchString(t.name) })
 	for _, t := range targets {
 		b.undo(t.stop)
 	}

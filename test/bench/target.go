@@ -37,8 +37,8 @@ type daemon struct {
 
 const plainName = "plain files"
 
-// targets are all, the plain files first.
-func (b *bed) targets(ctx context.Context) []*target {
+// everyTarget is all there are, the plain files first.
+func (b *bed) everyTarget(ctx context.Context) []*target {
 	tree := b.path("tree")
 	all := []*target{{name: plainName, base: tree},
 		b.annexfsTarget("annexfs, root", nil), b.annexfsTarget("annexfs, user", b.user)}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/annexfs/annexfs/internal/dataset"
+	"github.com/annexfs/annexfs/internal/fault"
 	"github.com/annexfs/annexfs/internal/metadb"
 )
 
@@ -21,11 +22,12 @@ type Link struct {
 // Link makes the manifest one of the dataset's, which comes into being with its first, and sets `dev` to it, also when it
 // was linked before. Linking what `dev` denotes already changes nothing. A manifest that is not registered is fs.ErrNotExist.
 func (r *Registry) Link(ctx context.Context, id dataset.ID, h dataset.Hash) error {
-	return r.db.Update(ctx, func(tx *metadb.Tx) error { return r.LinkIn(ctx, tx, id, h) })
+	return r.db.Update(ctx, func(tx *metadb.Tx) error { return r.LinkIn(ctx, tx, id, h, dataset.Hash{}) })
 }
 
-// LinkIn is Link in a transaction of the caller's, whose first statements these must be (see LOCK ORDERING).
-func (*Registry) LinkIn(ctx context.Context, tx *metadb.Tx, id dataset.ID, h dataset.Hash) error {
+// LinkIn is Link in a transaction of the caller's, whose first statements these must be (see LOCK ORDERING). Where `dev`
+// is expected to denote a manifest, and denotes another, it is fault.ErrConflict.
+func (*Registry) LinkIn(ctx context.Context, tx *metadb.Tx, id dataset.ID, h, expected dataset.Hash) error {
 	err := editIn(ctx, tx, id, func(e *edit) error {
 		no, err := e.lockForLink(ctx)
 		if err != nil {
@@ -37,7 +39,11 @@ func (*Registry) LinkIn(ctx context.Context, tx *metadb.Tx, id dataset.ID, h dat
 		case err != nil:
 			return err
 		}
-		if e.before[devTag].Hash == h {
+		dev := e.before[devTag].Hash
+		if !expected.IsZero() && dev != expected {
+			return fail(fault.ErrConflict, "another manifest was linked to %s meanwhile", id)
+		}
+		if dev == h {
 			return nil
 		}
 		_, err = e.exec(ctx, `INSERT INTO dataset_manifests (namespace, name, hash, link_no, created_at, linked_at)

@@ -53,6 +53,7 @@ func ingester(r *repo.Repo, a *app) *ingest.Ingester {
 	return ingest.New(ingest.Options{
 		Registry: r.Registry, Data: r.Data, Objects: r.Objects, Files: r.Files,
 		Staging: r.StagingDir(), MaxExtension: r.Config.MaxExtensionLength, Logger: a.logger(slog.LevelWarn),
+		Actor: actor(), Owner: r.Config.UUID.String(),
 	})
 }
 

@@ -5,7 +5,7 @@ import (
 	"io"
 
 	"github.com/annexfs/annexfs/internal/dataset"
-	"github.com/annexfs/annexfs/internal/manifest"
+	"github.com/annexfs/annexfs/internal/ingest"
 )
 
 // Publisher is what staging hands finished files to. Its methods may be called concurrently. An error's kind decides
@@ -39,43 +39,14 @@ type Publisher interface {
 	Recover(ctx context.Context) error
 }
 
-// Table is a table that files are staged for.
-type Table struct {
-	Ref  dataset.TableRef
-	Kind manifest.TableKind // "" where nothing declares it: its first parquet file will
-	Data any                // the Publisher's own
-}
+// The types of what is published are those of the one road into a table.
+type (
+	Table     = ingest.Table
+	Batch     = ingest.Batch
+	File      = ingest.File
+	Move      = ingest.Move
+	Published = ingest.Published
+	Content   = ingest.Content
+)
 
-// Batch is what becomes visible together.
-type Batch struct {
-	Name    string // of the batch's directory, "" for a file by itself
-	Replace bool   // the table's whole content from now on, instead of an addition
-	Files   []File
-}
-
-// File is a staged file.
-type File struct {
-	Path     string    // where its bytes lie
-	Name     string    // slash-separated, below the table or the batch
-	Size     int64     // in bytes
-	Sum      *[32]byte // SHA-256, nil where the bytes did not come in order
-	Replaces Published // what the same writer had published in its place before, or zero
-}
-
-// Move is a new name for a file.
-type Move struct {
-	Published
-	Name string // slash-separated, below the table
-}
-
-// Published is a file that is in the table.
-type Published struct {
-	ID  int64  // of its row, never 0
-	URL string // of its content, as the Publisher understands it
-}
-
-// Content is open for reading.
-type Content interface {
-	io.ReaderAt
-	io.Closer
-}
+var _ Publisher = (*ingest.Ingester)(nil)

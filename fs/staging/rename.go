@@ -155,7 +155,7 @@ func (t *Tree) renameGhost(ctx context.Context, n *node, g *ghost, r renaming, t
 		return &moveError{syscall.EXDEV} // copy it
 	}
 	if table.Kind == manifest.Files {
-		moves := []Move{{g.published, strings.Join(r.at.below, "/")}}
+		moves := []Move{{Published: g.published, Name: strings.Join(r.at.below, "/")}}
 		p, err := t.publisher.Rename(ctx, table, moves)
 		if err != nil {
 			return err
@@ -313,7 +313,7 @@ func (t *Tree) renameGhosts(ctx context.Context, table Table, moved map[*node]*g
 	for n, g := range moved {
 		if at, err := t.place(n); err == nil {
 			found = append(found, n)
-			moves = append(moves, Move{g.published, strings.Join(at.below, "/")})
+			moves = append(moves, Move{Published: g.published, Name: strings.Join(at.below, "/")})
 		}
 	}
 	if len(moves) == 0 {

@@ -12,7 +12,6 @@ package ingest
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"strings"
@@ -36,6 +35,11 @@ type Options struct {
 	Staging string
 	// MaxExtension is the file store's filestore.Options.MaxExtension.
 	MaxExtension int
+	// Actor is who publishes what is staged, for the history of activations.
+	Actor string
+	// Owner names the staging directory in the table of jobs: who holds the directory takes over what is left of others
+	// of this name on the same node.
+	Owner string
 	// Logger takes what the caller cannot be told. Nil is silence.
 	Logger *slog.Logger
 }
@@ -43,7 +47,15 @@ type Options struct {
 // Ingester adds files to the tables of one repository. It may be used concurrently, also by several processes.
 type Ingester struct {
 	Options
-	staging *durable.Tree
+	staging   *durable.Tree
+	manifests manifests
+	locks     locks
+	claims    claims
+	shared    shared
+	declaring claims
+	numbers   numbers
+
+	at func(step string) error // tests fail here, or die; never nil
 }
 
 // New returns an Ingester; it writes nothing yet.
@@ -54,8 +66,14 @@ func New(o Options) *Ingester {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Ingester{Options: o, staging: durable.New(o.Staging)}
+	return &Ingester{
+		Options: o, staging: durable.New(o.Staging), locks: locks{data: o.Data, kind: "staging " + o.Owner},
+		at: func(string) error { return nil },
+	}
 }
+
+// Close releases the locks that publishing has left for the next commit. Nothing may be published any more.
+func (i *Ingester) Close(ctx context.Context) error { return i.locks.close(ctx) }
 
 // Target is a table that files are meant for.
 type Target struct {
@@ -67,17 +85,9 @@ type Target struct {
 // such dataset, version or table; the error names the tables that there are.
 func (i *Ingester) Target(ctx context.Context, ref dataset.TableRef) (Target, error) {
 	at := ref.Reference.Or(dataset.Dev)
-	h, err := i.Registry.Resolve(ctx, at)
+	h, m, err := i.manifestOf(ctx, at)
 	if err != nil {
 		return Target{}, err
-	}
-	data, err := i.Registry.Manifest(ctx, h)
-	if err != nil {
-		return Target{}, err
-	}
-	m, err := manifest.Parse(data)
-	if err != nil {
-		return Target{}, fmt.Errorf("manifest %s: %w", h, err)
 	}
 	spec, ok := m.Table(ref.Table)
 	if !ok {
@@ -100,7 +110,7 @@ func tablesOf(m *manifest.Manifest) string {
 // AddOptions of Add; the zero value appends.
 type AddOptions struct {
 	Replace  bool           // make a new revision with exactly these files, instead of adding to the active one
-	Workers  int            // files at work at once; 0 is one for each CPU
+	Workers  int            // files at work at once; 0 is one for each CPU, and no fewer than 16
 	Actor    string         // who, for the history of activations
 	Progress func(Progress) // is called by one goroutine at a time, after each file and now and then within one
 }

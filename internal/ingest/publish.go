@@ -1,0 +1,460 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/annexfs/annexfs/datastore"
+	"github.com/annexfs/annexfs/internal/dataset"
+	"github.com/annexfs/annexfs/internal/durable"
+	"github.com/annexfs/annexfs/internal/manifest"
+	"github.com/annexfs/annexfs/internal/metadb"
+	"github.com/annexfs/annexfs/internal/objects"
+)
+
+// publication is one attempt to publish a batch.
+type publication struct {
+	*Ingester
+	table   Table
+	batch   Batch
+	declare *manifest.Manifest // declares the table, and is not registered yet; nil where it is declared
+	rev     datastore.Revision // that is appended to; or with ID 0 a new one, of which UUID and Path are chosen
+	job     *datastore.Job     // has the lock of the active revision, nil while nobody needs it
+	files   []stagedFile
+	intent  *intent
+}
+
+// stagedFile is a file on its way.
+type stagedFile struct {
+	File
+	stat unix.Stat_t
+	new  datastore.NewFile
+	key  dataset.Key // in a files table
+
+	existing Published // its row, where the revision has the content already; else zero
+	repeats  bool      // an earlier file of the batch has the same content and will have the row
+}
+
+// stored tells whether the file's bytes go to a store.
+func (s *stagedFile) stored() bool { return s.existing.ID == 0 && !s.repeats }
+
+// Publish checks staged files, stores them and registers all of them in one transaction: they are durable and visible
+// when it returns, and their staged names are gone. After a failure the staged files are where they were.
+//
+// What does not fit the table is fs.ErrInvalid, a path that has other content fs.ErrExist, a table that another living
+// writer has locked fault.ErrConflict.
+func (i *Ingester) Publish(ctx context.Context, t Table, b Batch) ([]Published, error) {
+	for attempt := 1; ; attempt++ {
+		p := &publication{Ingester: i, table: t, batch: b, files: make([]stagedFile, len(b.Files))}
+		published, err := p.run(ctx)
+		if !errors.Is(err, errMoved) || attempt == maxAttempts {
+			return published, err
+		}
+		if t, err = i.Table(ctx, t.Ref); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (p *publication) run(ctx context.Context) ([]Published, error) {
+	if p.table.Kind == "" {
+		if err := p.declareTable(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.each(ctx, p.examine); err != nil {
+		return nil, err
+	}
+	if err := p.establish(ctx); err != nil {
+		return nil, err
+	}
+	release, err := p.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	unclaim, err := p.place(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unclaim()
+	return p.commit(ctx)
+}
+
+func (p *publication) tree() bool { return p.table.Kind == manifest.Files }
+
+// each calls fn for all files, several at once.
+func (p *publication) each(ctx context.Context, fn func(context.Context, *stagedFile) error) error {
+	if len(p.files) == 1 {
+		return p.one(ctx, 0, fn)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(2 * runtime.GOMAXPROCS(0))
+	for n := range p.files {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error { return p.one(ctx, n, fn) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// one calls fn for a file, and says in a batch which it is that fails.
+func (p *publication) one(ctx context.Context, n int, fn func(context.Context, *stagedFile) error) error {
+	err := fn(ctx, &p.files[n])
+	if err != nil && len(p.files) > 1 {
+		err = fmt.Errorf("%s: %w", p.batch.Files[n].Name, err)
+	}
+	return err
+}
+
+// examine judges a file and finds out what is to be registered of it.
+func (p *publication) examine(ctx context.Context, s *stagedFile) error {
+	f, info, err := durable.OpenRegular(s.Path, true)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Fstat(int(f.Fd()), &s.stat); err != nil {
+		return err
+	}
+	if info.Size() != s.Size {
+		return conflict("it has %d bytes now and had %d", info.Size(), s.Size)
+	}
+	s.new = datastore.NewFile{Name: s.Name, Size: s.Size}
+	if p.tree() {
+		if !fs.ValidPath(s.Name) {
+			return fail(fs.ErrInvalid, "its name is not UTF-8")
+		}
+		s.new.Statistics.Keys = keysOf(p.table.target.Spec.KeyColumns, path.Dir(s.Name))
+	} else {
+		info, err := checkStaged(f, s.Size, p.table, path.Dir(s.Name))
+		if err != nil {
+			return err
+		}
+		s.new.Rows, s.new.FooterOffset, s.new.Footer, s.new.Statistics = info.Rows, info.Offset, info.Bytes, info.Statistics
+	}
+	if s.Sum != nil {
+		s.new.SHA256 = *s.Sum
+	} else if s.new.SHA256, _, err = hash(ctx, f); err != nil {
+		return err
+	}
+	if p.tree() {
+		s.key = dataset.Key{Size: s.Size, Sum: s.new.SHA256, Ext: dataset.Extension(path.Base(s.Name), p.MaxExtension)}
+		s.new.URL = KeyScheme + s.key.String()
+	}
+	return nil
+}
+
+// begin chooses the revision, and locks the active one where there is one. A single file of a files table needs no lock:
+// its one transaction is enough.
+func (p *publication) begin(ctx context.Context) (release func(), err error) {
+	active, err := p.Data.Active(ctx, p.table.target.Table)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	release = func() {}
+	if active.ID != 0 && p.alone() {
+		p.job, release = p.locks.join(active.ID)
+	} else if active.ID != 0 {
+		if p.job, release, err = p.locks.hold(ctx, active.ID); err != nil {
+			return nil, err
+		}
+	}
+	if active.ID != 0 && !p.batch.Replace {
+		p.rev = active
+		return release, nil
+	}
+	p.rev.UUID, p.rev.Path, err = datastore.NewRevision(p.table.target.Table)
+	return release, err
+}
+
+// alone tells of a file of a files table that comes by itself.
+func (p *publication) alone() bool { return p.tree() && len(p.files) == 1 && !p.batch.Replace }
+
+// place finds out what the revision has already, and where the rest is to lie. Nobody else in this process stores
+// anything there until unclaim is called.
+func (p *publication) place(ctx context.Context) (unclaim func(), err error) {
+	if p.tree() {
+		return func() {}, p.each(ctx, p.placeInTree)
+	}
+	running, err := p.runningNumbers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sums := make(map[[32]byte]bool)
+	for n := range p.files {
+		s := &p.files[n]
+		s.repeats = sums[s.new.SHA256]
+		sums[s.new.SHA256] = true
+		s.new.Name = FileName(path.Base(s.Name), p.table.target.Spec.BlockColumn, s.new.Statistics, running+uint64(n), s.new.SHA256).String()
+		s.new.URL = p.rev.Path + s.new.Name
+	}
+	unclaim = p.claims.take(p.urls())
+	if err := p.each(ctx, p.placeObject); err != nil {
+		unclaim()
+		return nil, err
+	}
+	return unclaim, p.checkNames()
+}
+
+func (p *publication) urls() []string {
+	var urls []string
+	for n := range p.files {
+		urls = append(urls, p.files[n].new.URL)
+	}
+	return urls
+}
+
+// placeInTree finds what is at the path of a file.
+func (p *publication) placeInTree(ctx context.Context, s *stagedFile) error {
+	if p.rev.ID == 0 {
+		return nil
+	}
+	defer p.shared.finding()()
+	e, err := p.Data.LookupIn(ctx, p.rev.ID, s.Name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && e.ID == p.replaced(s) && !e.Dir {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if e.Dir || e.Size != s.Size {
+		return other(e)
+	}
+	f, err := p.Data.File(ctx, e.ID)
+	if err != nil {
+		return err
+	}
+	if f.SHA256 != s.new.SHA256 {
+		return other(e)
+	}
+	p.found(s, f)
+	return nil
+}
+
+// found notes that the revision has the content of a file.
+func (p *publication) found(s *stagedFile, f datastore.File) {
+	s.existing = Published{ID: f.ID, URL: f.URL}
+	if s.Replaces.ID != f.ID {
+		p.shared.add(f.ID)
+	}
+}
+
+// placeObject finds the content of a parquet file in the revision, or makes sure that its name is free.
+func (p *publication) placeObject(ctx context.Context, s *stagedFile) error {
+	if p.rev.ID == 0 {
+		return nil
+	}
+	defer p.shared.finding()()
+	f, err := p.Data.Content(ctx, p.rev.ID, s.new.SHA256)
+	if err == nil {
+		p.found(s, f)
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	e, err := p.Data.LookupIn(ctx, p.rev.ID, s.new.Name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case e.ID != p.replaced(s):
+		return other(e)
+	}
+	// The object of the row that it replaces is there until the row is gone, so that another name is needed.
+	name, err := dataset.ParseFileName(s.new.Name)
+	if err != nil {
+		return err
+	}
+	s.new.Name = FileName("", "", datastore.Statistics{}, name.Block, s.new.SHA256).String()
+	s.new.URL = p.rev.Path + s.new.Name
+	return nil
+}
+
+// checkNames refuses two files of a batch that would have one name.
+func (p *publication) checkNames() error {
+	var names nameSet
+	for n := range p.files {
+		if s := &p.files[n]; s.stored() {
+			if _, err := names.claim(s.new.Name, s.new.SHA256, s.Name); err != nil {
+				return fmt.Errorf("%s: %w", s.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// replaced is the row that a file may replace, 0 if none: a row that somebody else was told is his stays.
+func (p *publication) replaced(s *stagedFile) int64 {
+	if p.shared.has(s.Replaces.ID) {
+		return 0
+	}
+	return s.Replaces.ID
+}
+
+// commit moves the bytes and registers the files. From here on the caller's context no longer ends it.
+func (p *publication) commit(ctx context.Context) ([]Published, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := p.record(); err != nil {
+		return nil, err
+	}
+	within, cancel := withinCommit(ctx)
+	defer cancel()
+	if err := p.each(ctx, p.store); err != nil {
+		return nil, p.undo(within, err)
+	}
+	if err := p.at("stored"); err != nil {
+		return nil, p.undo(within, err)
+	}
+	rows, err := p.register(within)
+	if err != nil && refused(err) {
+		return nil, p.undo(within, err)
+	}
+	if err != nil {
+		if rows, err = p.settleLost(within, err); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.at("registered"); err != nil {
+		return nil, err
+	}
+	return p.finish(within, rows)
+}
+
+// store makes the bytes of a file durable where they belong.
+func (p *publication) store(ctx context.Context, s *stagedFile) error {
+	if !s.stored() {
+		return nil
+	}
+	if err := p.at("store"); err != nil {
+		return err
+	}
+	if p.tree() {
+		_, _, err := p.Files.InsertFile(ctx, s.Path, &s.key, s.Name, true)
+		return err
+	}
+	_, local := p.Objects.LocalPath(s.new.URL)
+	info, err := p.Objects.PutFile(ctx, s.new.URL, s.Path, objects.PutOptions{Move: local, SHA256: s.new.SHA256})
+	s.new.ETag, s.new.Version = info.ETag, info.Version
+	return err
+}
+
+// register writes the rows of all files that have none.
+func (p *publication) register(ctx context.Context) (rows []datastore.Registered, err error) {
+	o := datastore.PublishOptions{Replace: p.batch.Replace, Create: datastore.CreateOptions{Actor: p.Actor}}
+	o.Tree = p.tree()
+	if followsDev(p.table.Ref) {
+		o.Check = p.isDev
+	}
+	if !p.alone() || p.rev.ID == 0 {
+		o.Create.UUID = p.rev.UUID
+	}
+	var fresh []datastore.NewFile
+	var done func()
+	o.Remove, done = p.remove()
+	defer done()
+	for n := range p.files {
+		if s := &p.files[n]; s.existing.ID == 0 {
+			fresh = append(fresh, s.new)
+		}
+	}
+	if len(fresh) == 0 && len(o.Remove) == 0 && !p.batch.Replace {
+		return nil, nil
+	}
+	err = whenFree(ctx, func() (err error) {
+		o.Job = p.job
+		if p.job == nil && p.rev.ID != 0 {
+			var release func()
+			o.Job, release = p.locks.join(p.rev.ID)
+			defer release()
+		}
+		_, rows, err = p.Data.Publish(ctx, p.table.target.Table, o, fresh)
+		if isConflict(err) && !p.batch.Replace && p.moved(ctx) {
+			err = errMoved
+		}
+		return err
+	})
+	return rows, err
+}
+
+// remove are the rows that make way. Until done is called nobody is told that one of them is his.
+func (p *publication) remove() (rows []int64, done func()) {
+	for n := range p.files {
+		if s := &p.files[n]; s.Replaces.ID != 0 && s.Replaces.ID != s.existing.ID {
+			rows = append(rows, s.Replaces.ID)
+		}
+	}
+	if rows == nil {
+		return nil, func() {}
+	}
+	return p.shared.remove(rows)
+}
+
+// isDev makes sure, within the transaction, that the table is still that of `dev`.
+func (p *publication) isDev(ctx context.Context, q metadb.Queryer) error {
+	h, err := p.Registry.Dev(ctx, q, p.table.Ref.Reference.ID)
+	if err == nil && h != p.table.target.Manifest {
+		err = errMoved
+	}
+	return err
+}
+
+// moved reports whether another revision than the one that we know is active now.
+func (p *publication) moved(ctx context.Context) bool {
+	now, err := p.Data.Active(ctx, p.table.target.Table)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p.rev.ID != 0
+	}
+	return err == nil && now.ID != p.rev.ID
+}
+
+// finish clears up after the files were registered, whose rows these are. What fails here is left over, and nothing more.
+func (p *publication) finish(ctx context.Context, rows []datastore.Registered) ([]Published, error) {
+	published := make([]Published, len(p.files))
+	for n := range p.files {
+		s := &p.files[n]
+		published[n] = s.existing
+		if s.existing.ID == 0 {
+			published[n] = p.became(ctx, s, rows[0])
+			rows = rows[1:]
+		}
+		if s.Replaces.ID != 0 && s.Replaces.URL != published[n].URL {
+			p.dropUnnamed(ctx, p.table.target.Table, s.Replaces.URL)
+		}
+		if err := os.Remove(s.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			p.Logger.WarnContext(ctx, "a staged file that is published stays behind", "path", s.Path, "err", err)
+		}
+	}
+	p.intent.remove(ctx, p.Logger)
+	return published, nil
+}
+
+// became tells what became of a file that was registered.
+func (p *publication) became(ctx context.Context, s *stagedFile, r datastore.Registered) Published {
+	published := Published{ID: r.ID, URL: s.new.URL}
+	if !r.Existing {
+		return published
+	}
+	p.shared.add(r.ID)
+	if f, err := p.Data.File(ctx, r.ID); err == nil && f.URL != s.new.URL {
+		published.URL = f.URL
+		p.dropUnnamed(ctx, p.table.target.Table, s.new.URL)
+	}
+	return published
+}

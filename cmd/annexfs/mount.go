@@ -56,11 +56,15 @@ func (a *app) serve(ctx context.Context, r *repo.Repo, point string, tell func(e
 	}
 	defer func() { err = errors.Join(err, record.release()) }()
 	log := a.logger(slog.LevelInfo)
-	server, err := fs.Mount(ctx, fs.Backend{DB: r.DB, Registry: r.Registry, Data: r.Data, Files: r.Files, Objects: r.Objects},
-		mountOptions(r.Config.Mount, point, log))
+	publisher := ingester(r, a)
+	server, err := fs.Mount(ctx, fs.Backend{
+		DB: r.DB, Registry: r.Registry, Data: r.Data, Files: r.Files, Objects: r.Objects,
+		Publisher: publisher, StagingDir: r.StagingDir(),
+	}, mountOptions(r.Config.Mount, point, log))
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, publisher.Close(context.WithoutCancel(ctx))) }()
 	log.Info("mounted", "repository", r.Dir, "mountpoint", point)
 	tell(nil)
 	gone := make(chan struct{})

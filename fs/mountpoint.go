@@ -32,7 +32,15 @@ func checkMountpoint(path string) error {
 	case !info.IsDir():
 		return fmt.Errorf("the mount point %s is not a directory: %w", path, iofs.ErrInvalid)
 	}
-	if kind, ok := mountedOn(path); ok && strings.HasPrefix(kind, "fuse") {
+	real, err := resolve(path)
+	if err != nil {
+		return fmt.Errorf("mount point: %w", err)
+	}
+	mounts, err := MountsBelow(real)
+	if err != nil {
+		return err
+	}
+	if kind := mounts[real]; strings.HasPrefix(kind, "fuse") {
 		return fmt.Errorf("%w: %s is mounted on %s already; 'annexfs umount %s' frees it", fault.ErrConflict, kind, path, path)
 	}
 	names, err := os.ReadDir(path)
@@ -46,28 +54,35 @@ func checkMountpoint(path string) error {
 	return nil
 }
 
-// mountedOn is the type of the file system whose root path is.
-func mountedOn(path string) (kind string, ok bool) {
+func resolve(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return "", false
+		return "", err
 	}
-	if real, err := filepath.EvalSymlinks(abs); err == nil {
-		abs = real
-	}
+	return filepath.EvalSymlinks(abs)
+}
+
+// MountsBelow are the types of the file systems that are mounted on the path and below it, by their mount points; the
+// topmost where several lie on one. The path is absolute and has no symbolic links.
+func MountsBelow(path string) (map[string]string, error) {
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
-		return "", false
+		return nil, err
 	}
 	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		before, after, found := strings.Cut(lines.Text(), " - ")
+	mounts := map[string]string{}
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		before, after, _ := strings.Cut(lines.Text(), " - ")
 		fields, types := strings.Fields(before), strings.Fields(after)
-		if found && len(fields) > 4 && len(types) > 0 && unescapeMount.Replace(fields[4]) == abs {
-			kind, ok = types[0], true // the last one lies on top
+		if len(fields) < 5 || len(types) == 0 {
+			continue
+		}
+		if point := unescapeMount.Replace(fields[4]); point == path || strings.HasPrefix(point, path+"/") {
+			mounts[point] = types[0]
 		}
 	}
-	return kind, ok
+	return mounts, lines.Err()
 }
 
 // unescapeMount undoes the octal escapes of mountinfo.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	mount "github.com/annexfs/annexfs/fs"
 	"github.com/annexfs/annexfs/internal/fault"
 	"github.com/annexfs/annexfs/internal/repo"
 )
@@ -48,7 +48,7 @@ func (a *app) umountCommand() *cobra.Command {
 }
 
 func (a *app) umount(ctx context.Context, point string) error {
-	mounts, err := mountsBelow(point)
+	mounts, err := mount.MountsBelow(point)
 	kind := mounts[point]
 	switch {
 	case err != nil:
@@ -183,29 +183,3 @@ func waitExit(ctx context.Context, pid, fd int) error {
 	}
 	return fmt.Errorf("unmounted, but the daemon, process %d, is still there after %s", pid, exitTime)
 }
-
-// mountsBelow are the types of the file systems that are mounted on the path and below it, the topmost where there are
-// several on one path.
-func mountsBelow(point string) (map[string]string, error) {
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	mounts := make(map[string]string)
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		before, after, _ := strings.Cut(lines.Text(), " - ")
-		fields, types := strings.Fields(before), strings.Fields(after)
-		if len(fields) < 5 || len(types) == 0 {
-			continue
-		}
-		if path := unescape.Replace(fields[4]); path == point || strings.HasPrefix(path, point+"/") {
-			mounts[path] = types[0]
-		}
-	}
-	return mounts, lines.Err()
-}
-
-// unescape undoes the octal escapes of mountinfo.
-var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)

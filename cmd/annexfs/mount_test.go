@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	mount "github.com/annexfs/annexfs/fs"
 )
 
 // newMountShell has a repository with one file in one version, and a mount point.
@@ -29,7 +31,7 @@ func newMountShell(t *testing.T) (*shell, string) {
 	t.Setenv(asProgram, "1")
 	point := filepath.Join(s.dir, "mnt")
 	t.Cleanup(func() {
-		if mounts, _ := mountsBelow(point); len(mounts) > 0 {
+		if mounts, _ := mount.MountsBelow(point); len(mounts) > 0 {
 			t.Errorf("%s is still mounted", point)
 			execute(context.Background(), "", "umount", point)
 		}

@@ -54,6 +54,9 @@ func (s *stagedFile) stored() bool { return s.existing.ID == 0 && !s.repeats }
 func (i *Ingester) Publish(ctx context.Context, t Table, b Batch) ([]Published, error) {
 	for attempt := 1; ; attempt++ {
 		p := &publication{Ingester: i, table: t, batch: b, files: make([]stagedFile, len(b.Files))}
+		for n, f := range b.Files {
+			p.files[n].File = f
+		}
 		published, err := p.run(ctx)
 		if !errors.Is(err, errMoved) || attempt == maxAttempts {
 			return published, err
@@ -96,13 +99,13 @@ func (p *publication) each(ctx context.Context, fn func(context.Context, *staged
 	if len(p.files) == 1 {
 		return p.one(ctx, 0, fn)
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, all := errgroup.WithContext(ctx)
 	g.SetLimit(2 * runtime.GOMAXPROCS(0))
 	for n := range p.files {
-		if ctx.Err() != nil {
+		if all.Err() != nil {
 			break
 		}
-		g.Go(func() error { return p.one(ctx, n, fn) })
+		g.Go(func() error { return p.one(all, n, fn) })
 	}
 	if err := g.Wait(); err != nil {
 		return err

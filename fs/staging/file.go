@@ -2,9 +2,7 @@ package staging
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"hash"
 	"io"
 	"math"
 	"os"
@@ -21,7 +19,7 @@ type file struct {
 	content sync.Mutex // see the package comment
 	// guarded by content
 	made    creation
-	sum     running
+	sum     *running // nil where it is lost
 	writers []*handle
 	was     Published // what the content was before a writer went on after it was published
 	wasBy   *handle   // who had published that; nil for everybody
@@ -40,41 +38,6 @@ type ghost struct {
 	by        *handle   // who published it, nil where nobody may correct it
 	attr      fuse.Attr // as it was, and as it was set since
 	until     time.Time
-}
-
-// running is the SHA-256 of what was written so far, as long as it comes in order from the first byte.
-type running struct {
-	hash hash.Hash
-	n    int64
-	lost bool
-}
-
-func (r *running) write(off int64, p []byte) {
-	if r.lost || off != r.n {
-		*r = running{lost: true}
-		return
-	}
-	if r.hash == nil {
-		r.hash = sha256.New()
-	}
-	r.hash.Write(p)
-	r.n += int64(len(p))
-}
-
-func (r *running) truncate(size int64) {
-	if size == 0 {
-		*r = running{}
-	} else if size < r.n {
-		*r = running{lost: true}
-	}
-}
-
-// sumOf is the hash of a file of that size, nil where it is not known.
-func (r *running) sumOf(size int64) *[32]byte {
-	if r.lost || r.hash == nil || r.n != size {
-		return nil
-	}
-	return (*[32]byte)(r.hash.Sum(nil))
 }
 
 // ghostOf is the ghost that a node stands for, or nil.
@@ -114,7 +77,7 @@ func (t *Tree) publishedAs(n *node, p Published, by *handle, a fuse.Attr) {
 	n.file.mu.Lock()
 	n.file.ghost = g
 	n.file.mu.Unlock()
-	n.file.sum, n.file.was, n.file.wasBy = running{}, Published{}, nil
+	n.file.sum, n.file.was, n.file.wasBy = nil, Published{}, nil
 	t.nodes.setGhost(n, true)
 
 	for _, q := range t.ghosts.push(queuedGhost{n, g.until}) {
@@ -162,7 +125,10 @@ func (t *Tree) revive(ctx context.Context, n *node, by *handle, size int64) erro
 		}
 	}
 	n.file.replaceBacking(f)
-	n.file.sum = running{lost: size != 0}
+	n.file.sum = nil
+	if size == 0 {
+		n.file.sum = newRunning(f)
+	}
 	n.file.was, n.file.wasBy = Published{}, nil
 	switch {
 	case g.attr.Size == 0: // who has closed an empty file has said nothing yet

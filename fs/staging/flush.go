@@ -101,7 +101,7 @@ func (t *Tree) settle(ctx context.Context, h *handle) {
 		if r, _, _, err := t.roleOf(ctx, h.node); err == nil && r == waits {
 			return // nobody takes it for more than it is
 		}
-		t.answer(h, &refusal{errno: syscall.EINTR, why: "its writer was killed by a signal, so that it may not be whole",
+		t.answer(h, &refusal{errno: syscall.EINTR, why: "its writer was killed, so that it may not be whole",
 			advice: "Copy the file here again, or remove it."})
 		return
 	}

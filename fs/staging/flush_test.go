@@ -3,8 +3,10 @@ package staging_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
@@ -180,7 +182,7 @@ func TestFlush_Killed(t *testing.T) {
 		}
 		_ = writer.Wait() // by the signal
 		eventually(t, "report after SIG"+name, func() bool { return slices.Contains(s.list("images"), name+".error") })
-		s.wantReport("images/"+name, "killed by a signal")
+		s.wantReport("images/"+name, "was killed")
 	}
 	s.wantTable(images)
 	s.mustWrite("images/KILL", []byte("whole"))
@@ -320,4 +322,25 @@ func TestManifest(t *testing.T) {
 	if got, err := os.ReadFile(s.path("manifest.json")); err != nil || string(got) != `{"again":true}` {
 		t.Errorf("the manifest reads %q, %v", got, err)
 	}
+}
+
+// TestOnUnmount_OpenFile holds that what was open when the kernel dropped the mount is not taken for whole.
+func TestOnUnmount_OpenFile(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT RUN HERE: only root can force an unmount")
+	}
+	s := mount(t)
+	f := s.open("images/half", create)
+	mustWriteTo(t, f, []byte("half"))
+	if err := syscall.Unmount(s.mnt, syscall.MNT_FORCE); err != nil && !errors.Is(err, syscall.EBUSY) {
+		t.Fatal(err)
+	}
+	_ = f.Close() // not connected
+	report := filepath.Join(s.dir, "tree/acme/sales/images/half.error")
+	eventually(t, "the report", func() bool { _, err := os.Stat(report); return err == nil })
+	s.restart()
+	s.wantTable(images)
+	s.wantStaged("images", "half", "half.error")
+	s.mustWrite("images/half", []byte("whole"))
+	s.wantTable(images, "half")
 }

@@ -65,6 +65,20 @@ func (s *handles) remove(fh uint64) any {
 	return h
 }
 
+// removeAll returns the open files.
+func (s *handles) removeAll() []*handle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var files []*handle
+	for _, h := range s.open {
+		if h, ok := h.(*handle); ok {
+			files = append(files, h)
+		}
+	}
+	clear(s.open)
+	return files
+}
+
 // Create makes a file and opens it. Creating _SUCCESS in a batch commits the batch, and its failure is the commit's.
 func (t *Tree) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
 	parent, err := t.nodes.directory(in.NodeId)
@@ -97,6 +111,7 @@ func (t *Tree) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, ou
 	file.content.Lock()
 	defer file.content.Unlock()
 	file.made = creationOf(in.Flags, in.Mode)
+	file.sum = newRunning(f)
 	file.writers = append(file.writers, h)
 	file.mu.Lock()
 	file.backing, file.write = f, true
@@ -210,14 +225,19 @@ func (t *Tree) openBacking(n *node, write bool) error {
 
 // Release ends a handle. What its opener did not flush is judged now; only <file>.error can tell of a refusal.
 func (t *Tree) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
-	h, ok := t.handles.remove(in.Fh).(*handle)
-	if !ok {
-		return
+	if h, ok := t.handles.remove(in.Fh).(*handle); ok {
+		t.release(h)
 	}
+}
+
+func (t *Tree) release(h *handle) {
 	f := h.node.file
 	if h.write {
 		f.content.Lock()
 		t.settle(t.ctx, h)
+		if len(f.writers) == 0 {
+			f.sum.stop()
+		}
 		f.content.Unlock()
 	}
 	h.mu.Lock()
@@ -233,4 +253,15 @@ func (t *Tree) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 		_ = f.backing.Close() // what has to be durable was synced when it was published
 		f.backing, f.write = nil, false
 	}
+}
+
+// OnUnmount ends what the kernel will not end any more: it has dropped the connection with files open.
+func (t *Tree) OnUnmount() {
+	for _, h := range t.handles.removeAll() {
+		h.node.file.content.Lock()
+		h.killed = h.killed || !h.settled
+		h.node.file.content.Unlock()
+		t.release(h)
+	}
+	t.nodes.forgetAll()
 }

@@ -105,8 +105,7 @@ var (
 // checkEnd checks a parquet file whose last bytes these seem to be, if they came in order: the magic after a length
 // that the file has room for.
 func (t *Tree) checkEnd(ctx context.Context, h *handle, last []byte, size int64) error {
-	sum := &h.node.file.sum
-	if !bytes.HasSuffix(last, parquetEnd) || sum.lost || sum.n != size || size < parquetExtra {
+	if !bytes.HasSuffix(last, parquetEnd) || size < parquetExtra || !h.node.file.sum.inOrder(size) {
 		return nil
 	}
 	var length [4]byte
@@ -163,7 +162,8 @@ func (t *Tree) truncate(ctx context.Context, n *node, h *handle, thread uint32, 
 		return err
 	}
 	f.sum.truncate(size)
-	if size == 0 && h != nil {
+	if size == 0 && h != nil && h.write {
+		f.sum = newRunning(f.backing)
 		h.killed = false
 	}
 	if h != nil {

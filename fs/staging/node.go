@@ -1,7 +1,9 @@
 package staging
 
 import (
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -122,6 +124,18 @@ func (s *nodes) forget(id, lookups uint64) {
 	if n := s.byID[id]; n != nil && n != s.root {
 		n.lookups -= min(lookups, n.lookups)
 		s.reap(n)
+	}
+}
+
+// forgetAll is told that the kernel knows nothing any more.
+func (s *nodes) forgetAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range slices.Collect(maps.Values(s.byID)) {
+		if n != s.root {
+			n.lookups = 0
+			s.reap(n)
+		}
 	}
 }
 

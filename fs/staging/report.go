@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -58,19 +59,23 @@ func (t *Tree) reportPath(names []string) string {
 	return filepath.Join(append([]string{t.dir}, names...)...) + errorSuffix
 }
 
-// writeReport replaces a report and nothing else.
+// writeReport replaces a report and nothing else. Nobody sees half of one.
 func (t *Tree) writeReport(path, text string) error {
-	if isReport(path) {
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o444)
+	f, err := os.CreateTemp(filepath.Dir(t.dir), "report-*")
 	if err != nil {
 		return err
 	}
 	_, err = f.WriteString(text)
-	return errors.Join(err, setOwnerAndMode(f, 0o444, t.owner), f.Close())
+	if err = errors.Join(err, setOwnerAndMode(f, 0o444, t.owner), f.Close()); err == nil {
+		if isReport(path) {
+			err = os.Remove(path)
+		}
+		err = errors.Join(err, unix.Renameat2(unix.AT_FDCWD, f.Name(), unix.AT_FDCWD, path, unix.RENAME_NOREPLACE))
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // the other error is the one to tell
+	}
+	return err
 }
 
 func startsReport(r io.ReaderAt) bool {

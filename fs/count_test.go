@@ -101,6 +101,13 @@ func TestCount_List(t *testing.T) {
 		return diff
 	}
 	first, second := list(), list()
+	for range 5 { // the machine may have wanted memory back meanwhile
+		if second["FORGET"] == 0 {
+			break
+		}
+		list()
+		second = list()
+	}
 	if first["queries"] > 8 {
 		t.Errorf("listing took %d queries, want no more than for any directory", first["queries"])
 	}

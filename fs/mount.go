@@ -139,7 +139,7 @@ func (s *Server) openStaging(ctx context.Context) error {
 	if s.tree.Publisher == nil {
 		return nil
 	}
-	w, err := openWritable(ctx, s.tree.Backend, s.tree.opts, nested())
+	w, err := openWritable(ctx, s.tree, nested())
 	if errors.Is(err, errStagingHeld) {
 		s.tree.log.Warn("this mount is read-only", "reason", err)
 		return nil

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	iofs "io/fs"
+	"slices"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
+	"github.com/annexfs/annexfs/datastore"
 	"github.com/annexfs/annexfs/internal/dataset"
 	"github.com/annexfs/annexfs/internal/manifest"
 	"github.com/annexfs/annexfs/internal/metadb"
@@ -59,37 +61,57 @@ func (t *tree) reset(ctx context.Context) {
 func (t *tree) changed(ctx context.Context, id dataset.ID, changes []metadb.Change) {
 	members := t.nodes.members(id)
 	moved := map[*versionDir]bool{}
-	for _, n := range members { // versions first: tables ask them which manifest they show
-		switch n := n.(type) {
-		case *datasetDir:
-			t.datasetChanged(ctx, n, changes)
-		case *versionDir:
-			moved[n] = t.versionChanged(ctx, n)
+	if concernsVersions(changes) { // first: tables ask their version which manifest they show
+		for _, n := range members {
+			switch n := n.(type) {
+			case *datasetDir:
+				t.datasetChanged(ctx, n)
+			case *versionDir:
+				moved[n] = t.versionChanged(ctx, n)
+			}
 		}
 	}
+	names := t.newNames(ctx, changes)
+	tables := tablesOf(members)
 	for _, n := range members {
 		switch n := n.(type) {
 		case *tableDir:
-			if moved[n.version] || concernsTable(changes, n.version.current().Hash, n.spec.Name) {
-				t.tableChanged(ctx, n)
+			replaced := moved[n.version] || concernsTable(changes, n.table(), metadb.ChangeActivate)
+			if replaced || concernsTable(changes, n.table(), metadb.ChangeFiles) {
+				t.tableChanged(ctx, n, replaced)
 			}
 		case *revisionsDir:
-			if concernsTable(changes, n.table.version.current().Hash, n.table.spec.Name) {
+			if concernsTable(changes, n.table.table(), metadb.ChangeActivate) {
 				t.dropAttr(n.inode)
 				t.dropEntry(n.inode, activeName)
 			}
 		case *revisionDir:
-			if concernsTable(changes, n.rev.Table.Manifest, n.rev.Table.Name) {
+			if concernsTable(changes, n.rev.Table, metadb.ChangeFiles) {
 				n.listing.changed()
 				t.dropAttr(n.inode)
 			}
 		}
 	}
+	for table, found := range names {
+		for _, name := range found {
+			t.dropName(tables, table.Name, name, func(d *tableDir) bool { return d.table() == table })
+		}
+	}
 }
 
-func concernsTable(changes []metadb.Change, h dataset.Hash, name dataset.TableName) bool {
+func concernsVersions(changes []metadb.Change) bool {
 	for _, c := range changes {
-		if (c.Kind == metadb.ChangeActivate || c.Kind == metadb.ChangeFiles) && c.Table == string(name) && c.Hash == h.String() {
+		if c.Kind == metadb.ChangeTag || c.Kind == metadb.ChangeLink || c.Kind == metadb.ChangeUnlink {
+			return true
+		}
+	}
+	return changes == nil
+}
+
+// concernsTable tells whether there is a change of one of the kinds to the table.
+func concernsTable(changes []metadb.Change, table datastore.Table, kinds ...metadb.ChangeKind) bool {
+	for _, c := range changes {
+		if slices.Contains(kinds, c.Kind) && c.Table == string(table.Name) && c.Hash == table.Manifest.String() {
 			return true
 		}
 	}
@@ -97,14 +119,7 @@ func concernsTable(changes []metadb.Change, h dataset.Hash, name dataset.TableNa
 }
 
 // datasetChanged drops the symlinks, which may point elsewhere, and the directory's own entry where its last link went.
-func (t *tree) datasetChanged(ctx context.Context, d *datasetDir, changes []metadb.Change) {
-	tags := changes == nil
-	for _, c := range changes {
-		tags = tags || c.Kind == metadb.ChangeTag || c.Kind == metadb.ChangeLink || c.Kind == metadb.ChangeUnlink
-	}
-	if !tags {
-		return
-	}
+func (t *tree) datasetChanged(ctx context.Context, d *datasetDir) {
 	t.dropAttr(d.inode)
 	t.dropEntry(d.inode, "@"+dataset.Latest.String())
 	t.dropEntry(d.inode, "@"+dataset.Dev.String())
@@ -135,12 +150,12 @@ func (t *tree) versionChanged(ctx context.Context, d *versionDir) bool {
 	return changed
 }
 
-// tableChanged drops what the kernel keeps of a table's listing. In a files table a path may now be another file, so
-// the entries of the files in it go too; a parquet file's name means one content for ever.
-func (t *tree) tableChanged(ctx context.Context, d *tableDir) {
+// tableChanged drops what the kernel keeps of a table's listing. In a files table a path may be another file under
+// another revision, so the entries of the files in it go too; a parquet file's name means one content for ever.
+func (t *tree) tableChanged(ctx context.Context, d *tableDir, replaced bool) {
 	d.listing.changed()
 	t.dropAttr(d.inode)
-	if d.spec.Kind != manifest.Files {
+	if !replaced || d.spec.Kind != manifest.Files {
 		return
 	}
 	l, err := readListing(ctx, d)

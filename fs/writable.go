@@ -38,7 +38,8 @@ type writable struct {
 var errStagingHeld = fmt.Errorf("%w: another mount of this repository holds its staging directory", fault.ErrConflict)
 
 // openWritable opens the staging tree, finishing what a crash interrupted. nested tells that it gets a mount of its own.
-func openWritable(ctx context.Context, b Backend, o Options, nested bool) (*writable, error) {
+func openWritable(ctx context.Context, t *tree, nested bool) (*writable, error) {
+	b, o := t.Backend, t.opts
 	if err := os.MkdirAll(b.StagingDir, 0o755); err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func openWritable(ctx context.Context, b Backend, o Options, nested bool) (*writ
 		}
 		return nil, err
 	}
-	so := staging.Options{Dir: b.StagingDir, Publisher: b.Publisher, Logger: o.Logger, UID: o.UID, GID: o.GID}
+	so := staging.Options{Dir: b.StagingDir, Publisher: freshPublisher{b.Publisher, t}, Logger: o.Logger, UID: o.UID, GID: o.GID}
 	if !nested {
 		so.RootID, so.IDBase = inoStaging, uint64(kindStaging)<<idBits
 	}

@@ -23,7 +23,7 @@ type CarryOptions struct {
 // Carried is a table whose files get another one.
 type Carried struct {
 	From, To Table
-	Revision Revision // the new one; zero where From has no files
+	Revision Revision // the new one; zero where From has no files, and nothing was done
 	Files    int64
 }
 
@@ -87,13 +87,18 @@ func (s *Store) carry(ctx context.Context, tx *metadb.Tx, c *Carried, actor stri
 	if err != nil {
 		return err
 	}
-	var there int64
-	if err := tx.QueryRow(ctx, `select count(*) from (select f.id from physical_tables p
-		join file_metadata f on f.location_id = p.id where `+ofTable+` and p.active limit 1) n`, c.To.args()...).Scan(&there); err != nil {
-		return err
-	}
-	if there > 0 {
-		return fmt.Errorf("%s has files already: %w", c.To, fault.ErrConflict)
+	for _, t := range []Table{c.From, c.To} {
+		var there int64
+		if err := tx.QueryRow(ctx, `select count(*) from (select f.id from physical_tables p
+			join file_metadata f on f.location_id = p.id where `+ofTable+` and p.active limit 1) n`, t.args()...).Scan(&there); err != nil {
+			return err
+		}
+		if there == 0 && t == c.From {
+			return nil
+		}
+		if there > 0 && t == c.To {
+			return fmt.Errorf("%s has files already: %w", c.To, fault.ErrConflict)
+		}
 	}
 	if c.Revision, err = create(ctx, tx, c.To, CreateOptions{Actor: actor}); err != nil {
 		return err

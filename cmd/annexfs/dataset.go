@@ -2,15 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
-	"io/fs"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/annexfs/annexfs/datastore"
 	"github.com/annexfs/annexfs/internal/dataset"
+	"github.com/annexfs/annexfs/internal/ingest"
 	"github.com/annexfs/annexfs/internal/manifest"
 	"github.com/annexfs/annexfs/internal/repo"
 	"github.com/annexfs/annexfs/registry"
@@ -102,41 +102,53 @@ func writeDataset(w io.Writer, links []registry.Link, tags []registry.Tag) error
 }
 
 func (a *app) datasetLink() *cobra.Command {
-	return &cobra.Command{
+	var carry bool
+	c := &cobra.Command{
 		Use:   "link NS/NAME HASH",
 		Short: "Link a manifest to a dataset and make it @dev",
-		Args:  cobra.ExactArgs(2),
+		Long: "Link a manifest to a dataset and make it @dev. Its tables are empty at first. With --carry those that the manifest\n" +
+			"which was @dev before has with the same schema get its files, without copying any.",
+		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, h, err := parseLink(args)
 			if err != nil {
 				return usage(c, err)
 			}
 			return a.withRepo(c.Context(), func(r *repo.Repo) error {
-				before, err := r.Registry.Resolve(c.Context(), dataset.Reference{ID: id, Selector: dataset.Dev})
-				if err != nil && !errors.Is(err, fs.ErrNotExist) {
-					return err
-				}
-				if err := r.Registry.Link(c.Context(), id, h); err != nil {
-					return err
-				}
-				same, err := sameTables(c.Context(), r, id, before, h)
+				tables, err := ingester(r, a).Link(c.Context(), id, h, ingest.LinkOptions{Carry: carry, Actor: actor()})
 				if err != nil {
 					return err
 				}
-				err = a.done(struct {
-					Namespace dataset.Namespace   `json:"namespace"`
-					Name      dataset.Name        `json:"name"`
-					Hash      dataset.Hash        `json:"hash"`
-					Same      []dataset.TableName `json:"same_tables"`
-				}{id.Namespace, id.Name, h, same}, "%s@dev is %s now", id, h)
-				if len(same) > 0 {
-					a.say("these tables are empty, and have the same schema as those with files in %s, which was @dev before: %s",
-						before, strings.Join(list(same, func(t dataset.TableName) string { return string(t) }), ", "))
-				}
-				return err
+				return a.linked(id, h, tables, carry)
 			})
 		},
 	}
+	c.Flags().BoolVar(&carry, "carry", false, "bring the files of tables with the same schema, without copying them")
+	return c
+}
+
+// linked tells what was linked, and which tables have the same schema as before.
+func (a *app) linked(id dataset.ID, h dataset.Hash, tables []datastore.Carried, carried bool) error {
+	names := list(tables, func(c datastore.Carried) dataset.TableName { return c.To.Name })
+	document := struct {
+		Namespace dataset.Namespace   `json:"namespace"`
+		Name      dataset.Name        `json:"name"`
+		Hash      dataset.Hash        `json:"hash"`
+		Same      []dataset.TableName `json:"same_tables"`
+		Carried   bool                `json:"carried"`
+	}{id.Namespace, id.Name, h, names, carried}
+	err := a.done(document, "%s@dev is %s now", id, h)
+	if len(tables) == 0 {
+		return err
+	}
+	text := strings.Join(list(names, func(t dataset.TableName) string { return string(t) }), ", ")
+	if carried {
+		a.say("these tables have the files that they had in %s, which was @dev before: %s", tables[0].From.Manifest, text)
+	} else {
+		a.say("these tables are empty, and have the same schema as those with files in %s, which was @dev before: %s\n"+
+			"'annexfs table carry %s/TABLE' brings their files over without copying them", tables[0].From.Manifest, text, id)
+	}
+	return err
 }
 
 func parseLink(args []string) (dataset.ID, dataset.Hash, error) {
@@ -146,46 +158,6 @@ func parseLink(args []string) (dataset.ID, dataset.Hash, error) {
 	}
 	h, err := dataset.ParseHash(args[1])
 	return id, h, err
-}
-
-// sameTables are the tables that have files under the one manifest and none under the other, which declares them with
-// the same schema.
-func sameTables(ctx context.Context, r *repo.Repo, id dataset.ID, before, now dataset.Hash) ([]dataset.TableName, error) {
-	same := []dataset.TableName{}
-	if before.IsZero() || before == now {
-		return same, nil
-	}
-	old, err := r.Data.ActiveTables(ctx, id, before)
-	if err != nil || len(old) == 0 {
-		return same, err
-	}
-	filled, err := r.Data.ActiveTables(ctx, id, now)
-	if err != nil {
-		return same, err
-	}
-	was, err := readManifest(ctx, r, before)
-	if err != nil {
-		return same, err
-	}
-	is, err := readManifest(ctx, r, now)
-	if err != nil {
-		return same, err
-	}
-	for _, t := range is.Tables {
-		w, declared := was.Table(t.Name)
-		rev, active := old[t.Name]
-		if _, ok := filled[t.Name]; ok || !declared || !active || w.Kind != t.Kind || !w.Schema.Equal(t.Schema) {
-			continue
-		}
-		stats, err := r.Data.Stats(ctx, rev.ID)
-		if err != nil {
-			return same, err
-		}
-		if stats.Files > 0 {
-			same = append(same, t.Name)
-		}
-	}
-	return same, nil
 }
 
 func readManifest(ctx context.Context, r *repo.Repo, h dataset.Hash) (*manifest.Manifest, error) {

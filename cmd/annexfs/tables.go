@@ -19,8 +19,8 @@ import (
 )
 
 func (a *app) tableCommand() *cobra.Command {
-	return group("table", "List and show tables, choose their active revision",
-		a.tableList(), a.tableShow(), a.tableRevisions(), a.tableActivate())
+	return group("table", "List and show tables, choose their active revision, bring files over",
+		a.tableList(), a.tableShow(), a.tableRevisions(), a.tableActivate(), a.tableCarry())
 }
 
 // tableRow is a table as --json shows it.

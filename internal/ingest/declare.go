@@ -8,13 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"sync"
 
 	"github.com/annexfs/annexfs/datastore"
 	"github.com/annexfs/annexfs/internal/dataset"
 	"github.com/annexfs/annexfs/internal/manifest"
-	"github.com/annexfs/annexfs/internal/metadb"
 )
 
 // declareTable makes, of the first file, a declaration of a table that has none: it goes into a manifest that has all
@@ -117,85 +115,6 @@ func (p *publication) establish(ctx context.Context) error {
 	p.declare = nil
 	_, err = p.Link(ctx, id, h, LinkOptions{Carry: true, Actor: p.Actor})
 	return err
-}
-
-// LinkOptions of Link; the zero value brings no files.
-type LinkOptions struct {
-	Carry bool   // bring the files of tables that `dev` has with the same schema, without copying them
-	Actor string // who, for the history of activations
-}
-
-// Link links a registered manifest to a dataset and makes it `dev`. It returns the tables that have no files under it and
-// some, with the same schema, under the one that was `dev` before; with Carry they have these files now.
-func (i *Ingester) Link(ctx context.Context, id dataset.ID, h dataset.Hash, o LinkOptions) ([]datastore.Carried, error) {
-	before, err := i.Registry.Resolve(ctx, dataset.Reference{ID: id, Selector: dataset.Dev})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, i.Registry.Link(ctx, id, h)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if before == h {
-		return nil, nil
-	}
-	same, err := i.sameTables(ctx, id, before, h, nil)
-	if err != nil {
-		return nil, err
-	}
-	if !o.Carry {
-		return same, i.Registry.Link(ctx, id, h)
-	}
-	return same, i.Data.Carry(ctx, same, datastore.CarryOptions{
-		Actor: o.Actor,
-		First: func(ctx context.Context, tx *metadb.Tx) error { return i.Registry.LinkIn(ctx, tx, id, h, before) },
-	})
-}
-
-// sameTables are the tables that have files under the one manifest and none under the other, which declares them alike.
-func (i *Ingester) sameTables(ctx context.Context, id dataset.ID, from, to dataset.Hash, only []dataset.TableName) ([]datastore.Carried, error) {
-	was, err := i.manifest(ctx, from)
-	if err != nil {
-		return nil, err
-	}
-	is, err := i.manifest(ctx, to)
-	if err != nil {
-		return nil, err
-	}
-	old, err := i.Data.ActiveTables(ctx, id, from)
-	if err != nil {
-		return nil, err
-	}
-	filled, err := i.Data.ActiveTables(ctx, id, to)
-	if err != nil {
-		return nil, err
-	}
-	var same []datastore.Carried
-	for _, t := range is.Tables {
-		w, declared := was.Table(t.Name)
-		_, active := old[t.Name]
-		if !declared || !active || !carries(w, t) || only != nil && !slices.Contains(only, t.Name) {
-			continue
-		}
-		if rev, ok := filled[t.Name]; ok {
-			stats, err := i.Data.Stats(ctx, rev.ID)
-			if err != nil {
-				return nil, err
-			}
-			if stats.Files > 0 {
-				continue
-			}
-		}
-		same = append(same, datastore.Carried{
-			From: datastore.Table{Dataset: id, Manifest: from, Name: t.Name},
-			To:   datastore.Table{Dataset: id, Manifest: to, Name: t.Name},
-		})
-	}
-	return same, nil
-}
-
-// carries tells whether files of a table declared as from are files of one declared as to.
-func carries(from, to manifest.Table) bool {
-	return from.Kind == to.Kind && from.Schema.Equal(to.Schema) && slices.Equal(from.KeyColumns, to.KeyColumns)
 }
 
 // manifest reads a registered manifest.

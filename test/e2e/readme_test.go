@@ -33,7 +33,8 @@ func TestReadme(t *testing.T) {
 	// The clone that the tour is in: what it names, linked.
 	clone := harness.Dir(t)
 	for link, target := range map[string]string{
-		".venv": filepath.Join(root, ".venv"), "test": filepath.Join(root, "test"), "bin": filepath.Dir(harness.Program(t)),
+		".venv": filepath.Join(root, ".venv"), "test": filepath.Join(root, "test"), "README.md": filepath.Join(root, "README.md"),
+		"bin": filepath.Dir(harness.Program(t)),
 	} {
 		if err := os.Symlink(target, filepath.Join(clone, link)); err != nil {
 			t.Fatal(err)
@@ -49,7 +50,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the tour ends with %v:\n%s", err, out)
 	}
-	for _, want := range []string{"@latest -> @1.0.0", "REG AIR", "l_extendedprice * l_discount"} {
+	for _, want := range []string{"@latest -> @1.0.0", "REG AIR", "l_extendedprice * l_discount", "not a usable parquet file"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the tour does not show %q:\n%s", want, out)
 		}

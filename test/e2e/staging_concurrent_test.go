@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -53,7 +52,7 @@ func concurrent(t *testing.T, u harness.User, backend harness.Backend, writers, 
 		})
 	}
 	for range readers {
-		w := newWorker(t, u, "worker.py", os.Stderr)
+		w := newWorker(t, u, "worker.py")
 		t.Cleanup(func() { w.stop(t) })
 		reading.Go(func() {
 			for !done.Load() && !t.Failed() {

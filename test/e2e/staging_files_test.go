@@ -69,7 +69,7 @@ func TestStaging_Trees(t *testing.T) {
 
 // tableOf is the name of the table that a program has for itself.
 func tableOf(program string) string {
-	return "by_" + strings.NewReplacer(" ", "_", "-", "", ",", "", ".", "_").Replace(program)
+	return "by_" + strings.NewReplacer(" ", "_", ",", "", ".", "_", "=", "_").Replace(program)
 }
 
 // tree makes a directory with these files.

@@ -131,11 +131,12 @@ func seekStart(f *os.File) error {
 }
 
 // TestStaging_FlushShell holds that a shell which opened a file, and whose children write it, publishes it once it is
-// closed, and that a refusal which the shell does not tell is told beside the file.
+// closed, and that a refusal which the shell does not tell is told beside the file. (dash duplicates and closes the
+// descriptor itself around each child: there are verdicts on the way.)
 func TestStaging_FlushShell(t *testing.T) {
 	harness.EachUser(t, func(t *testing.T, u harness.User) {
 		b := newBed(t, u, harness.Backend{}, tables{"orders": orderTable})
-		const script = `exec 3>"$2"; head -c 5000 "$1" >&3; true 3>&3; [ ! -e "$2.error" ] || exit 9; `
+		const script = `exec 3>"$2"; head -c 5000 "$1" >&3; /bin/true 3>&3; `
 		source, path := b.source(t, 0, 1000), b.staging("orders/a.parquet")
 		ignored := b.Exec("sh", "-c", script+`exec 3>&-; echo goes on`, "sh", source, path)
 		equal(t, "exit status of a shell that does not look at close", ignored.Code, 0)
@@ -144,7 +145,7 @@ func TestStaging_FlushShell(t *testing.T) {
 		staged(t, b.staging("orders"), "a.parquet")
 		b.holds(t, "orders", 0, 0)
 
-		b.MustExec("sh", "-ec", strings.Replace(script, "[ !", "rm \"$2.error\"; [ !", 1)+`tail -c +5001 "$1" >&3`, "sh", source, path)
+		b.MustExec("sh", "-ec", script+`tail -c +5001 "$1" >&3`, "sh", source, path)
 		b.holds(t, "orders", 1, 1000)
 		unstaged(t, b.staging("orders"))
 	})

@@ -54,16 +54,15 @@ func full(t *testing.T, u harness.User, dir string, mount small, want syscall.Er
 		path = base
 		mount(t, path, u, 6*space)
 	}
-	harness.As(t, "run", u, func(t *testing.T) {
-		r := harness.Open(t, u, repo, harness.Backend{})
-		r.Must("init", repo)
-		r.Register("shop/sales", tables{"orders": orderTable, "photos": filesTable}.manifest(t))
+	harness.As(t, "init", u, func(t *testing.T) {
+		harness.Open(t, u, repo, harness.Backend{}).Must("init", repo)
 	})
 	if dir != "." {
 		mount(t, path, u, space)
 	}
 	harness.As(t, "write", u, func(t *testing.T) {
 		r := harness.Open(t, u, repo, harness.Backend{})
+		r.Register("shop/sales", tables{"orders": orderTable, "photos": filesTable}.manifest(t))
 		fill(t, &bed{Repo: r, Mount: r.Mount(), in: harness.Dir(t)}, path, want)
 	})
 }

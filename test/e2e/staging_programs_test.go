@@ -21,7 +21,7 @@ type program struct {
 	lib  string // or what the worker does with the file and the path in staging
 
 	// What it does when the file is refused: its exit status (a Python script that does not catch the error has 1), what
-	// it says, and the name that it leaves in staging, if that is another than a.parquet.
+	// it says, and the names that it leaves in staging, if those are others than a.parquet.
 	status int
 	says   string
 	leaves string
@@ -59,8 +59,11 @@ var programs = []program{
 	{name: "curl -R", sh: `curl -sSf -R -o "$2/a.parquet" "$URL"`, status: 23, says: "Fail"},
 	{name: "wget -O", sh: `wget -nv -O "$2/a.parquet" "$URL"`, status: 3, says: "Invalid argument"},
 	{name: "wget -P", sh: `rm -f "$2/a.parquet"; wget -nv -P "$2" "$URL"`, status: 3, says: "Invalid argument"},
-	{name: "aria2c", sh: `aria2c -q --allow-overwrite=true -d "$2" -o a.parquet "$URL"`, status: 0},
-	{name: "rclone", sh: rcloneWith(""), status: 1, says: "invalid argument", leaves: nothing},
+	{
+		name: "aria2c", sh: `aria2c -q --allow-overwrite=true --remove-control-file=true -d "$2" -o a.parquet "$URL"`,
+		status: 17, leaves: "a.parquet a.parquet.aria2",
+	},
+	{name: "rclone", sh: rcloneWith(""), status: 1, says: "can't move object", leaves: nothing},
 	{name: "rclone --inplace", sh: rcloneWith("--inplace"), status: 1, says: "invalid argument", leaves: nothing},
 	{name: "busybox cp", sh: `busybox cp "$1" "$2"`, status: 1, says: "Invalid argument"},
 
@@ -69,14 +72,14 @@ var programs = []program{
 	{name: "shutil.copy2", lib: "shutil.copy2", says: "OSError: [Errno 22] Invalid argument"},
 	{name: "shutil.copytree", lib: "shutil.copytree", says: "Invalid argument"},
 	{name: "shutil.move", lib: "shutil.move", says: "OSError: [Errno 22] Invalid argument"},
-	{name: "tempfile", lib: "tempfile", says: "OSError: [Errno 22] Invalid argument"},
-	{name: "duckdb", lib: "duckdb", says: "IOException: IO Error", leaves: nothing},
-	{name: "duckdb, by rename", lib: "duckdb.renamed", says: "IOException: IO Error", leaves: nothing},
+	{name: "tempfile", lib: "tempfile", says: "OSError: [Errno 22] Invalid argument", leaves: nothing},
+	{name: "duckdb", lib: "duckdb", says: "IOException: IO Error"},
+	{name: "duckdb, by rename", lib: "duckdb.renamed", says: "IOException: IO Error", leaves: "tmp_a.parquet"},
 	{name: "pyarrow", lib: "pyarrow", says: "OSError", leaves: nothing},
 	{name: "pyarrow writer", lib: "pyarrow.writer", says: "OSError"},
 	{name: "pandas", lib: "pandas", says: "OSError"},
 	{name: "fastparquet", lib: "fastparquet", says: "OSError: [Errno 22] Invalid argument"},
-	{name: "polars", lib: "polars", says: "OSError: Invalid argument"},
+	{name: "polars", lib: "polars", says: "Invalid argument"},
 	{name: "polars sink", lib: "polars.sink", says: "Invalid argument"},
 }
 
@@ -158,7 +161,7 @@ func (r *running) refused(t *testing.T) {
 	case nothing:
 		staged(t, dir)
 	default:
-		staged(t, dir, r.leaves)
+		staged(t, dir, strings.Fields(r.leaves)...)
 	}
 	if strings.HasSuffix(r.name, "mv") && stat(t, source).Size() == 0 {
 		t.Errorf("%s has nothing left of %s", r.name, source)

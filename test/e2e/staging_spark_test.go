@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -17,17 +16,7 @@ type spark struct{ *worker }
 // startSpark starts a session as the user that runs the tests: Spark cannot become another one.
 func startSpark(t *testing.T) spark {
 	t.Helper()
-	log, err := os.Create(filepath.Join(t.TempDir(), "spark.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("Spark says:\n%s", harness.ReadFile(t, log.Name()))
-		}
-		_ = log.Close() // Spark's, for this test alone
-	})
-	w := newWorker(t, harness.Users(t)[0], "spark.py", log)
+	w := newWorker(t, harness.Users(t)[0], "spark.py")
 	t.Cleanup(func() { w.stop(t) })
 	return spark{w}
 }

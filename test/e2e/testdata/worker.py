@@ -86,7 +86,11 @@ def sink_by_polars(source, target):
 def replace_by_tempfile(source, target):
     with open(source, "rb") as f, tempfile.NamedTemporaryFile(dir=os.path.dirname(target), delete=False) as temporary:
         shutil.copyfileobj(f, temporary)
-    os.replace(temporary.name, target)
+    try:
+        os.replace(temporary.name, target)
+    except OSError:
+        os.unlink(temporary.name)
+        raise
 
 
 def copytree(source, target):
@@ -129,6 +133,7 @@ def warm():
 
 warm()
 become.user()
+sys.unraisablehook = lambda _: None  # what pyarrow's destructors say of a file that was refused
 for line in sys.stdin:
     what, *arguments = json.loads(line)
     try:

@@ -140,7 +140,7 @@ func (s *Server) openStaging(ctx context.Context) error {
 		return nil
 	}
 	w, err := openWritable(ctx, s.tree, nested())
-	if errors.Is(err, errStagingHeld) {
+	if errors.Is(err, staging.ErrHeld) {
 		s.tree.log.Warn("this mount is read-only", "reason", err)
 		return nil
 	}

@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/annexfs/annexfs/fs/staging"
-	"github.com/annexfs/annexfs/internal/fault"
 )
 
 const (
@@ -34,24 +31,11 @@ type writable struct {
 	served sync.WaitGroup
 }
 
-// errStagingHeld is the only failure that leaves a mount useful: it can be read.
-var errStagingHeld = fmt.Errorf("%w: another mount of this repository holds its staging directory", fault.ErrConflict)
-
 // openWritable opens the staging tree, finishing what a crash interrupted. nested tells that it gets a mount of its own.
 func openWritable(ctx context.Context, t *tree, nested bool) (*writable, error) {
 	b, o := t.Backend, t.opts
-	if err := os.MkdirAll(b.StagingDir, 0o755); err != nil {
-		return nil, err
-	}
-	lock, err := os.OpenFile(filepath.Join(b.StagingDir, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	lock, err := staging.Hold(b.StagingDir)
 	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = lock.Close() // nothing was written
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errStagingHeld
-		}
 		return nil, err
 	}
 	so := staging.Options{Dir: b.StagingDir, Publisher: freshPublisher{b.Publisher, t}, Logger: o.Logger, UID: o.UID, GID: o.GID}

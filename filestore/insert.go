@@ -71,6 +71,36 @@ func (s *Store) InsertFile(
 	return known, created, err
 }
 
+// Adopt moves the file at path into the store, as InsertFile does with move and a known key, for who keeps its content
+// elsewhere until Sync has made it durable here. It is durable.ErrCopy where the file cannot be moved as it is.
+func (s *Store) Adopt(path string, key dataset.Key) (created bool, err error) {
+	src, info, err := durable.OpenRegular(path, true)
+	if err == nil {
+		defer src.Close()
+		err = checkSize(key, info.Size())
+	}
+	if err == nil {
+		err = s.tree.Adopt(src, path, fileName(key))
+	}
+	if errors.Is(err, fs.ErrExist) {
+		there, err := s.Stat(key)
+		if err == nil && there.Size != key.Size {
+			err = durable.ErrCopy
+		}
+		if err == nil {
+			err = os.Remove(path)
+		}
+		return false, err
+	}
+	if err != nil {
+		return false, fmt.Errorf("adopt %s: %w", path, err)
+	}
+	return true, nil
+}
+
+// Sync makes durable what was adopted.
+func (s *Store) Sync() error { return s.tree.SyncAll() }
+
 // sourceKey is the key that the caller knows, or the one of what is in the file.
 func (s *Store) sourceKey(
 	ctx context.Context, src *os.File, info fs.FileInfo, known *dataset.Key, name string,

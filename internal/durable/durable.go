@@ -79,6 +79,37 @@ func (t *Tree) Rename(src *os.File, path, name string, exclusive bool) error {
 	return err
 }
 
+// Adopt is Rename for who can do without durability until SyncAll.
+func (t *Tree) Adopt(src *os.File, path, name string) error {
+	if err := own(src); err != nil {
+		return err
+	}
+	if err := src.Chmod(Mode); err != nil {
+		return err
+	}
+	err := rename(path, t.Path(name), true)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Dir(t.Path(name)), 0o777); err != nil {
+			return err
+		}
+		err = rename(path, t.Path(name), true)
+	}
+	if errors.Is(err, unix.EXDEV) {
+		return fmt.Errorf("%w: %w", ErrCopy, err)
+	}
+	return err
+}
+
+// SyncAll makes durable whatever was written to the tree's file system.
+func (t *Tree) SyncAll() error {
+	d, err := os.Open(t.root)
+	if err != nil {
+		return err
+	}
+	err = unix.Syncfs(int(d.Fd()))
+	return errors.Join(err, d.Close())
+}
+
 // own makes the file ours alone.
 func own(f *os.File) error {
 	var st unix.Stat_t

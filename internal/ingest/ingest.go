@@ -12,6 +12,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"strings"
@@ -54,6 +55,7 @@ type Ingester struct {
 	shared    shared
 	declaring claims
 	numbers   numbers
+	spool     spool
 
 	at func(step string) error // tests fail here, or die; never nil
 }
@@ -73,7 +75,9 @@ func New(o Options) *Ingester {
 }
 
 // Close releases the locks that publishing has left for the next commit. Nothing may be published any more.
-func (i *Ingester) Close(ctx context.Context) error { return i.locks.close(ctx) }
+func (i *Ingester) Close(ctx context.Context) error {
+	return errors.Join(i.locks.close(ctx), i.spool.close(i.Files.Sync))
+}
 
 // Target is a table that files are meant for.
 type Target struct {

@@ -20,15 +20,13 @@ import (
 	"github.com/annexfs/annexfs/internal/durable"
 )
 
-const (
-	intentDir = "journal" // in the staging directory
-	// smallFile is up to which size a single file of a files table goes without a journal.
-	smallFile = 1 << 20
-)
+// intentDir is below the staging directory.
+const intentDir = "journal"
 
 // intent is what a commit is about to do: enough to finish or to undo it. It is on disk before the first byte moves.
 type intent struct {
-	path string // of its file; "" where there is none
+	path string      // of its file; "" where there is none
+	kept *spoolEntry // instead of a file, of a small file
 
 	Namespace dataset.Namespace `json:"namespace"`
 	Name      dataset.Name      `json:"name"`
@@ -55,8 +53,7 @@ func (in *intent) table() datastore.Table {
 	return datastore.Table{Dataset: dataset.ID{Namespace: in.Namespace, Name: in.Name}, Manifest: in.Manifest, Name: in.Table}
 }
 
-// record makes durable what is about to happen. A small file of a files table does without: its content may lie in the
-// file store without a row, where it is only garbage.
+// record makes durable what is about to happen, and of a small file of a files table that comes by itself the content too.
 func (p *publication) record() error {
 	t := p.table.target.Table
 	p.intent = &intent{
@@ -77,8 +74,11 @@ func (p *publication) record() error {
 			Mode: s.stat.Mode & 0o7777, UID: int(s.stat.Uid), GID: int(s.stat.Gid),
 		})
 	}
-	if len(p.intent.Files) == 0 || p.alone() && p.files[0].Size <= smallFile {
+	switch {
+	case len(p.intent.Files) == 0:
 		return nil
+	case p.alone() && p.files[0].content != nil:
+		return p.keep(&p.files[0])
 	}
 	return p.intent.write(filepath.Join(p.Staging, intentDir))
 }
@@ -117,6 +117,7 @@ func (in *intent) write(dir string) error {
 
 // remove says that nothing is left to be done. A journal that stays is found to be done when it is looked at again.
 func (in *intent) remove(ctx context.Context, log *slog.Logger) {
+	in.kept.done()
 	if in.path == "" {
 		return
 	}
@@ -244,15 +245,12 @@ func (i *Ingester) undoFile(ctx context.Context, t datastore.Table, f intended, 
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if strings.HasPrefix(f.URL, KeyScheme) { // somebody else may have found it in the file store
-		if there {
-			return nil
-		}
-		return i.copyBack(ctx, f, staged)
+	if there {
+		err = f.restore(staged)
 	}
-	if keep {
+	if keep || strings.HasPrefix(f.URL, KeyScheme) { // somebody else may have found it in the file store
 		if there {
-			return nil
+			return err
 		}
 		return i.copyBack(ctx, f, staged)
 	}

@@ -2,8 +2,10 @@ package ingest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -38,6 +40,8 @@ type stagedFile struct {
 	stat unix.Stat_t
 	new  datastore.NewFile
 	key  dataset.Key // in a files table
+
+	content []byte // of a small file of a files table
 
 	existing Published // its row, where the revision has the content already; else zero
 	repeats  bool      // an earlier file of the batch has the same content and will have the row
@@ -141,6 +145,12 @@ func (p *publication) examine(ctx context.Context, s *stagedFile) error {
 			return fail(fs.ErrInvalid, "its name is not UTF-8")
 		}
 		s.new.Statistics.Keys = keysOf(p.table.target.Spec.KeyColumns, path.Dir(s.Name))
+		if p.alone() && s.Size <= smallFile {
+			if s.content, err = io.ReadAll(f); err != nil {
+				return err
+			}
+			s.Sum = new(sha256.Sum256(s.content))
+		}
 	} else {
 		info, err := checkStaged(f, s.Size, p.table, path.Dir(s.Name))
 		if err != nil {
@@ -347,6 +357,12 @@ func (p *publication) store(ctx context.Context, s *stagedFile) error {
 	}
 	if err := p.at("store"); err != nil {
 		return err
+	}
+	if s.content != nil {
+		_, err := p.Files.Adopt(s.Path, s.key)
+		if !errors.Is(err, durable.ErrCopy) {
+			return err
+		}
 	}
 	if p.tree() {
 		_, _, err := p.Files.InsertFile(ctx, s.Path, &s.key, s.Name, true)

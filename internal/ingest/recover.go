@@ -25,6 +25,9 @@ func (i *Ingester) Recover(ctx context.Context) error {
 		i.Logger.InfoContext(ctx, "the locks of a writer that died were taken over", "jobs", n)
 	}
 	i.sweep()
+	if err := i.recoverSpool(ctx); err != nil {
+		return err
+	}
 	journals, err := filepath.Glob(filepath.Join(i.Staging, intentDir, "*.json"))
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package fs_test
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -155,13 +154,3 @@ func must[T any](t *testing.T) func(T, error) T {
 }
 
 func first[A, B any](a A, _ B, err error) (A, error) { return a, err }
-
-func statusOf(t *testing.T, mnt string) fs.Status {
-	t.Helper()
-	data := must[[]byte](t)(os.ReadFile(filepath.Join(mnt, ".annexfs/status.json")))
-	var s fs.Status
-	if err := json.Unmarshal(data, &s); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 
 	"github.com/annexfs/annexfs/datastore"
 	"github.com/annexfs/annexfs/filestore"
@@ -54,8 +56,9 @@ type Options struct {
 }
 
 const (
-	maxRequest    = 1 << 20 // bytes of one READ
-	maxBackground = 64      // READs of the kernel's read-ahead under way
+	maxRequest    = 512 << 10 // bytes of one READ or WRITE: a pipe holds 1 MiB, and a READ is spliced with its header
+	readAheadSize = 1 << 20   // bytes
+	maxBackground = 64        // READs of the kernel's read-ahead under way
 )
 
 // Server is one mount.
@@ -127,7 +130,21 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.server.WaitMount(); err != nil {
 		return errors.Join(fmt.Errorf("mounting on %s: %w", o.Mountpoint, err), s.Unmount())
 	}
+	if err := readAhead(o.Mountpoint); err != nil {
+		o.Logger.Debug("the kernel reads ahead by its default of 128 KiB", "err", err)
+	}
 	return nil
+}
+
+// readAhead has the kernel ask for more than its 128 KiB ahead: reading in order through the daemon then takes a third
+// less time. Only root may change it. Asking for the device sends the daemon no request.
+func readAhead(mountpoint string) error {
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, mountpoint, unix.AT_STATX_DONT_SYNC, 0, &st); err != nil {
+		return os.NewSyscallError("statx", err)
+	}
+	path := fmt.Sprintf("/sys/class/bdi/%d:%d/read_ahead_kb", st.Dev_major, st.Dev_minor)
+	return os.WriteFile(path, strconv.AppendInt(nil, readAheadSize>>10, 10), 0)
 }
 
 // nested tells whether staging gets a mount of its own: fusermount3 refuses an ordinary user a mount inside a mount.

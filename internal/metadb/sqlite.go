@@ -58,6 +58,9 @@ func (f sqliteFile) open(r role) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r != migrator { // which runs each statement once
+		connector = preparing{connector}
+	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)

@@ -65,13 +65,13 @@ func newBed(f flags) (*bed, error) {
 		return b, err
 	}
 	b.worker = b.path("bin", "bench")
-	return b, errors.Join(copyProgram(self, b.worker), b.placeAnnexfs())
+	return b, errors.Join(copyFile(self, b.worker, 0o755), b.placeAnnexfs())
 }
 
 // placeAnnexfs puts the program where the ordinary user may run it.
 func (b *bed) placeAnnexfs() error {
 	placed := b.path("bin", "annexfs")
-	err := copyProgram(b.annexfs, placed)
+	err := copyFile(b.annexfs, placed, 0o755)
 	b.annexfs = placed
 	return err
 }
@@ -181,14 +181,14 @@ func dropCaches(what string) error {
 	return os.WriteFile("/proc/sys/vm/drop_caches", []byte(what), 0)
 }
 
-func copyProgram(from, to string) error {
+func copyFile(from, to string, mode os.FileMode) error {
 	src, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = src.Close() }() // it was only read
 	_ = os.Remove(to)                  // of a former run; a running program could not be written over
-	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

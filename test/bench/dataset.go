@@ -36,7 +36,7 @@ func (b *bed) build(ctx context.Context) error {
 		"--scale", fmt.Sprint(b.Scale), "--files", fmt.Sprint(b.ParquetFiles)); err != nil {
 		return err
 	}
-	for _, d := range []string{"repo", "tree"} {
+	for _, d := range []string{"repo", "repo-root", "tree"} {
 		if err := os.RemoveAll(b.path(d)); err != nil { // of a former run
 			return err
 		}
@@ -64,8 +64,20 @@ func (b *bed) build(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err = b.do(ctx, job{Work: "fill", Repo: b.path("repo"), Tree: b.path("tree"), Sizes: b.sizes})
-	return err
+	if _, err = b.do(ctx, job{Work: "fill", Repo: b.path("repo"), Tree: b.path("tree"), Sizes: b.sizes}); err != nil || b.user == nil {
+		return err
+	}
+	return b.twin(ctx)
+}
+
+// twin makes a second repository, for the mount of root: one repository has one mount that can be written. It has the
+// very same objects, by hard links, and a database of its own.
+func (b *bed) twin(ctx context.Context) error {
+	if _, err := b.output(ctx, nil, "cp", "-al", b.path("repo"), b.path("repo-root")); err != nil {
+		return err
+	}
+	database := b.path("repo-root", "annexfs.db")
+	return errors.Join(os.Remove(database), copyFile(b.path("repo", "annexfs.db"), database, 0o644))
 }
 
 // data is where the generated files lie, which are the same for every run of these sizes.

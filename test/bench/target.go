@@ -41,7 +41,7 @@ const plainName = "plain files"
 func (b *bed) everyTarget(ctx context.Context) []*target {
 	tree := b.path("tree")
 	all := []*target{{name: plainName, base: tree},
-		b.annexfsTarget("annexfs, root", nil), b.annexfsTarget("annexfs, user", b.user)}
+		b.annexfsTarget("annexfs, root", "repo-root", nil), b.annexfsTarget("annexfs, user", "repo", b.user)}
 	loopback := b.mount("go-fuse loopback")
 	loopback.command = []string{b.path("bin", "loopback"), "-q", "-allow-other", "-ro", loopback.mnt, tree}
 	if out, err := b.goBuild(ctx, loopback.command[0], "github.com/hanwen/go-fuse/v2/example/loopback"); err != nil {
@@ -67,10 +67,10 @@ func (b *bed) mount(name string) *target {
 	return &target{name: name, mnt: b.path("mnt", strings.NewReplacer(", ", "-", " ", "-").Replace(name))}
 }
 
-func (b *bed) annexfsTarget(name string, user *syscall.Credential) *target {
+func (b *bed) annexfsTarget(name, repo string, user *syscall.Credential) *target {
 	t := b.mount(name)
 	t.user, t.annexfs = user, true
-	t.command = []string{b.annexfs, "--repo", b.path("repo"), "mount", "--foreground", t.mnt}
+	t.command = []string{b.annexfs, "--repo", b.path(repo), "mount", "--foreground", t.mnt}
 	t.base = filepath.Join(t.mnt, benchDataset, "@"+benchVersion)
 	root := strings.HasSuffix(name, "root")
 	if root && b.user == nil {
@@ -128,20 +128,20 @@ func (b *bed) start(ctx context.Context, t *target) (time.Duration, error) {
 	return took, err
 }
 
-// stop unmounts and ends the daemon: gently, then by force. It does nothing where nothing runs.
+// stop has the daemon unmount and end: by asking, then by force. It does nothing where nothing runs.
 func (t *target) stop() error {
 	d := t.daemon
 	if d == nil {
 		return nil
 	}
 	t.daemon = nil
-	err := unmount(t.mnt)
+	err := d.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-d.done:
-		return err
+		return detach(t.mnt) // if it died, the mount is left
 	case <-time.After(patience):
 	}
-	return errors.Join(err, fmt.Errorf("%s did not end after it was unmounted: killed", t.name), d.kill())
+	return errors.Join(err, fmt.Errorf("%s did not end: killed", t.name), detach(t.mnt), d.kill())
 }
 
 func (d *daemon) kill() error {
@@ -150,29 +150,21 @@ func (d *daemon) kill() error {
 	return err
 }
 
-// unmount takes a mount away; one that stays in use is detached.
-func unmount(point string) error {
-	for begin := time.Now(); mounted(point); time.Sleep(20 * time.Millisecond) {
-		flags := 0
-		if time.Since(begin) > patience/4 {
-			flags = unix.MNT_DETACH
+// detach takes away whatever is mounted on point.
+func detach(point string) error {
+	for range 10 {
+		if !mounted(point) {
+			return nil
 		}
 		if os.Getuid() == 0 {
-			if err := unix.Unmount(point, flags); err != nil && !errors.Is(err, unix.EBUSY) && mounted(point) {
+			if err := unix.Unmount(point, unix.MNT_DETACH); err != nil {
 				return fmt.Errorf("unmounting %s: %w", point, err)
 			}
-			continue
-		}
-		args := []string{"-u", point}
-		if flags != 0 {
-			args = []string{"-u", "-z", point}
-		}
-		_ = exec.Command("fusermount3", args...).Run() // the loop sees whether it worked
-		if time.Since(begin) > patience {
-			return fmt.Errorf("%s stays mounted", point)
+		} else if out, err := exec.Command("fusermount3", "-u", "-z", point).CombinedOutput(); err != nil {
+			return fmt.Errorf("unmounting %s: %w: %s", point, err, out)
 		}
 	}
-	return nil
+	return fmt.Errorf("%s stays mounted", point)
 }
 
 func mounted(point string) bool {

@@ -32,6 +32,9 @@ func (a *app) commitCommand() *cobra.Command {
 			}
 			return a.withRepo(c.Context(), func(r *repo.Repo) error {
 				batch, err := staging.FindBatch(r.StagingDir(), ref, strings.Trim(args[1], "/"))
+				if errors.Is(err, os.ErrInvalid) {
+					return usage(c, err)
+				}
 				if err != nil {
 					return err
 				}

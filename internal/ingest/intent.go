@@ -134,8 +134,8 @@ func readIntent(path string) (*intent, error) {
 		return nil, err
 	}
 	in := &intent{path: path}
-	if json.Unmarshal(data, in) != nil {
-		return nil, nil
+	if err := json.Unmarshal(data, in); err != nil {
+		return nil, nil //nolint:nilerr,nilnil // it was never finished
 	}
 	return in, nil
 }
@@ -242,15 +242,18 @@ func (i *Ingester) undoFile(ctx context.Context, t datastore.Table, f intended, 
 	staged := filepath.Join(i.Staging, f.Staged)
 	_, err := os.Lstat(staged)
 	there := err == nil
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if there {
+	switch {
+	case there:
 		err = f.restore(staged)
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
+	}
+	if err != nil {
+		return err
 	}
 	if keep || strings.HasPrefix(f.URL, KeyScheme) { // somebody else may have found it in the file store
 		if there {
-			return err
+			return nil
 		}
 		return i.copyBack(ctx, f, staged)
 	}

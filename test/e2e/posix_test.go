@@ -20,6 +20,10 @@ const (
 
 // fsxConfig has every operation that staging promises: of the others, punching holes may say ENOTSUP.
 const fsxConfig = `
+[opsize]
+min = 1
+max = 16384
+
 [weights]
 close_open = 2
 invalidate = 1

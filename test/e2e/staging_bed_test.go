@@ -171,6 +171,23 @@ func report(t *testing.T, path string, errno syscall.Errno, says ...string) {
 	}
 }
 
+// reportBelow checks that one of the reports below a directory says all of this.
+func reportBelow(t *testing.T, dir string, errno syscall.Errno, says ...string) {
+	t.Helper()
+	reports := map[string]string{}
+	for path, text := range content(t, dir) {
+		if !strings.HasSuffix(path, ".error") {
+			continue
+		}
+		reports[path] = text
+		lacks := func(want string) bool { return !strings.Contains(text, want) }
+		if !slices.ContainsFunc(append(says, errno.Error(), "What to do: "), lacks) {
+			return
+		}
+	}
+	t.Errorf("no report below %s says %q and %q: %q", dir, says, errno, reports)
+}
+
 // staged checks what lies in a staging directory, reports left out.
 func staged(t *testing.T, dir string, want ...string) {
 	t.Helper()

@@ -80,15 +80,7 @@ func sparkRefused(t *testing.T, b *bed, s spark) {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: got %v, want a job that fails and says %q", what, err, says)
 		}
-		found := false
-		for path, text := range content(t, b.staging(table)) {
-			if strings.HasSuffix(path, ".error") && strings.Contains(text, reason) && strings.Contains(text, errno.Error()) {
-				found = true
-			}
-		}
-		if !found {
-			t.Errorf("%s: no report says %q and %q: %q", what, reason, errno, content(t, b.staging(table)))
-		}
+		reportBelow(t, b.staging(table), errno, reason)
 		b.holds(t, table, 0, 0)
 	}
 	refuse("other columns", "bad", "Invalid argument", "column color (utf8) is not in the table", syscall.EINVAL, "", "static", "id, color")

@@ -43,13 +43,13 @@ func (t *Tree) batchTakes(directory *node, at place) error {
 
 // mayTakeData says whether a file may be written to where it is.
 func (t *Tree) mayTakeData(n *node) error {
-	at, err := t.place(n)
-	if err != nil || at.depth <= depthTable { // an orphan may be written to
-		return nil
-	}
 	parent := t.nodes.parentOf(n)
 	if parent == nil {
-		return nil
+		return nil // an orphan may be written to
+	}
+	at, err := t.place(n)
+	if err != nil || at.depth <= depthTable {
+		return err
 	}
 	return t.batchTakes(parent, at)
 }

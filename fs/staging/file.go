@@ -21,6 +21,7 @@ type file struct {
 	made    creation
 	sum     *running // nil where it is lost
 	writers []*handle
+	refused int64     // where a refused WRITE ended, which the program may repeat in part
 	was     Published // what the content was before a writer went on after it was published
 	wasBy   *handle   // who had published that; nil for everybody
 

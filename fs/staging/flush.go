@@ -63,7 +63,8 @@ func (t *Tree) flush(ctx context.Context, h *handle, thread uint32) syscall.Errn
 	if !decided || err != nil && !owner {
 		return 0
 	}
-	return t.answer(h, err)
+	t.answer(h, err)
+	return h.answer
 }
 
 // size is that of the open file; ok is false of a ghost.
@@ -81,13 +82,12 @@ func (f *file) size() (size int64, ok bool) {
 }
 
 // answer notes the verdict on all that was written so far, and tells the user who cannot see it. content is held.
-func (t *Tree) answer(h *handle, err error) syscall.Errno {
+func (t *Tree) answer(h *handle, err error) {
 	h.dirty, h.settled = false, true
 	h.answer = 0
 	if err != nil {
 		h.answer = syscall.Errno(t.refuse(h.node, err))
 	}
-	return h.answer
 }
 
 // settle judges what is left when a handle ends. content is held.

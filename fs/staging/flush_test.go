@@ -237,6 +237,15 @@ func TestWrite_LastBytesOfParquet(t *testing.T) {
 	s.wantReport("orders/a.parquet", "schema=people")
 	wantErrno(t, "close", f.Close(), syscall.EINVAL)
 
+	f = s.open("orders/c.parquet", create) // as the kernel splits a write, whose rest is repeated
+	for _, off := range []int64{4, 4, 8} {
+		if _, err := f.WriteAt(bad[:off], 0); err != nil {
+			t.Fatal(err)
+		}
+		_, err := f.WriteAt(bad[off:], off)
+		wantErrno(t, "the last write, repeated", err, syscall.EINVAL)
+	}
+
 	f = s.open("orders/b.parquet", create) // PAR1 that is no end
 	mustWriteTo(t, f, []byte("PAR1 and more PAR1"))
 	if err := f.Truncate(0); err != nil {

@@ -77,7 +77,9 @@ func (t *Tree) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint3
 		}
 	}
 	h.changed(in.Pid)
-	if err := t.checkEnd(t.ctx, h, data[len(data)-1], int64(in.Offset)+written); err != nil {
+	end := int64(in.Offset) + written
+	if err := t.checkEnd(t.ctx, h, data[len(data)-1], end); err != nil {
+		f.refused = end
 		return 0, t.refuse(h.node, err)
 	}
 	return uint32(written), fuse.OK
@@ -105,19 +107,23 @@ var (
 // checkEnd checks a parquet file whose last bytes these seem to be, if they came in order: the magic after a length
 // that the file has room for.
 func (t *Tree) checkEnd(ctx context.Context, h *handle, last []byte, size int64) error {
-	if !bytes.HasSuffix(last, parquetEnd) || size < parquetExtra || !h.node.file.sum.inOrder(size) {
+	f := h.node.file
+	if !bytes.HasSuffix(last, parquetEnd) || size < parquetExtra || !f.sum.inOrder(size) && size != f.refused {
 		return nil
 	}
 	var length [4]byte
-	if _, err := h.node.file.backing.ReadAt(length[:], size-8); err != nil {
+	if _, err := f.backing.ReadAt(length[:], size-8); err != nil {
 		return err
 	}
 	if int64(binary.LittleEndian.Uint32(length[:])) > size-parquetExtra {
 		return nil
 	}
 	at, err := t.place(h.node)
-	if err != nil || at.depth <= depthTable || !strings.HasSuffix(at.below[len(at.below)-1], ".parquet") {
+	if errors.Is(err, syscall.ESTALE) {
 		return nil // an orphan has no place
+	}
+	if err != nil || at.depth <= depthTable || !strings.HasSuffix(at.below[len(at.below)-1], ".parquet") {
+		return err
 	}
 	table, err := t.publisher.Table(ctx, at.table)
 	if err != nil {
@@ -125,7 +131,7 @@ func (t *Tree) checkEnd(ctx context.Context, h *handle, last []byte, size int64)
 	}
 	switch at.role(table.Kind, h.node.file.made) {
 	case single, batched:
-		return t.checkParquet(ctx, table, at, h.node.file.backing, size)
+		return t.checkParquet(ctx, table, at, f.backing, size)
 	}
 	return nil
 }
@@ -162,6 +168,7 @@ func (t *Tree) truncate(ctx context.Context, n *node, h *handle, thread uint32, 
 		return err
 	}
 	f.sum.truncate(size)
+	f.refused = 0
 	if size == 0 && h != nil && h.write {
 		f.sum = newRunning(f.backing)
 		h.killed = false

@@ -35,13 +35,13 @@ func (t *Tree) recoverBatch(ctx context.Context, mark string) error {
 	}
 	at, err := placeOf(strings.Split(rel, string(filepath.Separator)))
 	if err != nil || !at.isMarker() {
-		return nil // not ours
+		return nil //nolint:nilerr // what does not parse is nobody's batch
 	}
 	table, err := t.publisher.Table(ctx, at.table)
 	if err != nil {
 		return err
 	}
-	waiting, err := t.hasData(filepath.Dir(mark), at, table.Kind)
+	waiting, err := t.hasData(filepath.Dir(mark), table.Kind)
 	if err != nil || !waiting {
 		return err
 	}
@@ -49,7 +49,7 @@ func (t *Tree) recoverBatch(ctx context.Context, mark string) error {
 }
 
 // hasData tells whether data lies in a batch.
-func (t *Tree) hasData(dir string, at place, kind manifest.TableKind) (found bool, err error) {
+func (t *Tree) hasData(dir string, kind manifest.TableKind) (found bool, err error) {
 	errFound := errors.New("found")
 	err = filepath.WalkDir(dir, func(path string, d iofs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {

@@ -67,10 +67,11 @@ func (t *Tree) writeReport(path, text string) error {
 	}
 	_, err = f.WriteString(text)
 	if err = errors.Join(err, setOwnerAndMode(f, 0o444, t.owner), f.Close()); err == nil {
+		flags := uint(unix.RENAME_NOREPLACE)
 		if isReport(path) {
-			err = os.Remove(path)
+			flags = 0
 		}
-		err = errors.Join(err, unix.Renameat2(unix.AT_FDCWD, f.Name(), unix.AT_FDCWD, path, unix.RENAME_NOREPLACE))
+		err = unix.Renameat2(unix.AT_FDCWD, f.Name(), unix.AT_FDCWD, path, flags)
 	}
 	if err != nil {
 		_ = os.Remove(f.Name()) // the other error is the one to tell

@@ -3,10 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"debug/buildinfo"
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -15,16 +15,15 @@ import (
 
 // machine is where and when a run took place.
 type machine struct {
-	CPU         string
-	Cores       int
-	Memory      string
-	Kernel      string
-	FileSystem  string
-	Date        string
-	LoadBefore  string
-	LoadAfter   string
-	Versions    []string
-	Passthrough string
+	CPU        string
+	Cores      int
+	Memory     string
+	Kernel     string
+	FileSystem string
+	Date       string
+	LoadBefore string
+	LoadAfter  string
+	Versions   []string
 }
 
 func (b *bed) machine(ctx context.Context) machine {
@@ -70,8 +69,7 @@ func fileSystem(dir string) string {
 // versions are those of what is compared, as the programs tell them.
 func (b *bed) versions(ctx context.Context) []string {
 	var list []string
-	if info, ok := debug.ReadBuildInfo(); ok {
-		list = append(list, info.GoVersion)
+	if info, err := buildinfo.ReadFile(b.annexfs); err == nil {
 		for _, dep := range info.Deps {
 			if dep.Path == "github.com/hanwen/go-fuse/v2" {
 				list = append(list, "go-fuse "+dep.Version)

@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string) error {
 	} else {
 		r, err = measure(ctx, f)
 	}
-	if r.Rows == nil {
+	if ctx.Err() != nil || r.Rows == nil {
 		return err
 	}
 	text := r.markdown()

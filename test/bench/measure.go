@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// warmRuns is how often a process does warm work; the best counts, as in query.py.
+// warmRuns is how often a process does warm work that is short; the best counts, as in query.py.
 const warmRuns = 3
 
 // measure does everything, and cleans up whatever happens. A report comes back also with an error, as far as it got.
@@ -115,7 +115,7 @@ func (b *bed) once(ctx context.Context, row Row, t *target) (outcome, error) {
 		return b.query(ctx, dir, row)
 	}
 	j := job{Work: row.work, Dir: dir, N: row.n, Runs: 1}
-	if row.state == warm {
+	if row.state == warm && row.n > 0 {
 		j.Runs = warmRuns
 	}
 	if t.annexfs && row.state == warm {

@@ -20,7 +20,7 @@ type sizes struct {
 
 func fullSizes() sizes {
 	return sizes{Scale: 1, ParquetFiles: 12, BigBytes: 1 << 30, SmallFiles: 2000, SmallBytes: 4096,
-		Listings: []int{20_000, 100_000}, Registered: 1_000_000, Preads: 50_000, Passes: 5, Repetitions: 5, Idle: 20 * time.Second}
+		Listings: []int{20_000, 100_000}, Registered: 1_000_000, Preads: 20_000, Passes: 5, Repetitions: 5, Idle: 20 * time.Second}
 }
 
 func quickSizes() sizes {

@@ -104,8 +104,9 @@ func (b *bed) remembering(ctx context.Context, t *target, full, peak, after *Use
 		return err
 	}
 	// Memory goes back slowly: the collector of a process that does nothing runs every two minutes.
-	least := 0.0
-	for begin := time.Now(); time.Since(begin) < b.forgetting(); {
+	before := full.Samples[t.name][0]
+	least := before
+	for begin := time.Now(); time.Since(begin) < b.forgetting() && least > before/2; {
 		if err := pause(ctx, time.Second); err != nil {
 			return err
 		}
@@ -113,9 +114,7 @@ func (b *bed) remembering(ctx context.Context, t *target, full, peak, after *Use
 		if err != nil {
 			return err
 		}
-		if least == 0 || n < least {
-			least = n
-		}
+		least = min(least, n)
 	}
 	after.add(t, least)
 	return nil

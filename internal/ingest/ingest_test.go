@@ -61,6 +61,7 @@ type fixture struct {
 	url string // of the database
 	dir string // of objects; "" is a bucket
 	in  string
+	ids int64 // that were used for files
 }
 
 // each runs fn on both databases.

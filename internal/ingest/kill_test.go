@@ -136,7 +136,7 @@ func (f *fixture) die(t *testing.T, v killVictim) {
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, killVariable) }), killVariable+"="+string(data))
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || !exit.Sys().(syscall.WaitStatus).Signaled() { //nolint:forcetypeassert // it is one on Linux
+	if !errors.As(err, &exit) || !exit.Sys().(syscall.WaitStatus).Signaled() {
 		t.Fatalf("the process ended by itself: %v\n%s", err, out)
 	}
 }

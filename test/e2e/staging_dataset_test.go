@@ -108,7 +108,7 @@ func TestStaging_Commit(t *testing.T) {
 		b.holds(t, "orders", 2, 200)
 		refused(t, b.Run("commit", "shop/sales/orders", "replace/one"), 1, "no data file")
 		refused(t, b.Run("commit", "shop/sales/orders", "replace/none"), 3, "replace/none")
-		refused(t, b.Run("commit", "shop/sales/orders", "elsewhere/none"), 2, "append/")
+		refused(t, b.Run("commit", "shop/sales/orders", "elsewhere/none"), 2, "replace or append")
 	})
 }
 

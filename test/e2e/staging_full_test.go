@@ -9,13 +9,11 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/annexfs/annexfs/test/harness"
 )
 
 // space is the size of the small file systems, but for those that hold a whole repository.
-const space = 4 << 20
+const space = 64 << 20
 
 // small mounts a small file system of the user's on an existing directory.
 type small func(t *testing.T, dir string, u harness.User, bytes int)
@@ -52,7 +50,7 @@ func full(t *testing.T, u harness.User, dir string, mount small, want syscall.Er
 	path := filepath.Join(repo, dir)
 	if dir == "." {
 		path = base
-		mount(t, path, u, 6*space)
+		mount(t, path, u, 2*space)
 	}
 	harness.As(t, "init", u, func(t *testing.T) {
 		harness.Open(t, u, repo, harness.Backend{}).Must("init", repo)
@@ -72,7 +70,7 @@ func fill(t *testing.T, b *bed, path string, want syscall.Errno) {
 	t.Helper()
 	source := b.source(t, 0, 20_000) // some 300 kB
 	ballast := filepath.Join(path, "ballast")
-	leaveFree(t, ballast, path, 100_000)
+	leaveFree(t, ballast, 100_000)
 	says := map[syscall.Errno]string{syscall.ENOSPC: "No space left on device", syscall.EDQUOT: "Disk quota exceeded"}[want]
 	where := filepath.Base(path)
 	if where != "files" {
@@ -93,23 +91,24 @@ func fill(t *testing.T, b *bed, path string, want syscall.Errno) {
 	unstaged(t, b.staging("orders"))
 }
 
-// leaveFree writes a file of ballast until so many bytes are left.
-func leaveFree(t *testing.T, ballast, dir string, bytes int64) {
+// leaveFree writes a file of ballast until nothing is left but so many bytes.
+func leaveFree(t *testing.T, ballast string, bytes int) {
 	t.Helper()
-	var left unix.Statfs_t
-	if err := unix.Statfs(dir, &left); err != nil {
+	room := ballast + ".room" // a file can be removed where a quota is used up, not made shorter
+	if err := os.WriteFile(room, make([]byte, bytes), 0o600); err != nil {
 		t.Fatal(err)
-	}
-	free := int64(left.Bavail) * left.Bsize
-	if free > 6*space { // a quota does not show
-		free = space
 	}
 	f, err := os.Create(ballast)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = f.Write(make([]byte, free-bytes))
-	if err := closeAll(errors.Join(err, f.Sync()), f); err != nil {
+	block := make([]byte, 4096)
+	for range 2 * space / len(block) {
+		if _, err := f.Write(block); err != nil {
+			break
+		}
+	}
+	if err := closeAll(errors.Join(f.Sync(), os.Remove(room)), f); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -124,7 +123,7 @@ func quota(t *testing.T, dir string, u harness.User, bytes int) {
 	t.Helper()
 	base := harness.Dir(t)
 	image, whole := filepath.Join(base, "image"), filepath.Join(base, "whole")
-	if err := errors.Join(os.Mkdir(whole, 0o755), os.WriteFile(image, nil, 0o600), os.Truncate(image, 128<<20)); err != nil {
+	if err := errors.Join(os.Mkdir(whole, 0o755), os.WriteFile(image, nil, 0o600), os.Truncate(image, 4*space)); err != nil {
 		t.Fatal(err)
 	}
 	run(t, "mkfs.btrfs", "-q", image)

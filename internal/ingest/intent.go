@@ -54,7 +54,7 @@ func (in *intent) table() datastore.Table {
 }
 
 // record makes durable what is about to happen, and of a small file of a files table that comes by itself the content too.
-func (p *publication) record() error {
+func (p *publication) record(ctx context.Context) error {
 	t := p.table.target.Table
 	p.intent = &intent{
 		Namespace: t.Dataset.Namespace, Name: t.Dataset.Name, Manifest: t.Manifest, Table: t.Name,
@@ -78,7 +78,7 @@ func (p *publication) record() error {
 	case len(p.intent.Files) == 0:
 		return nil
 	case p.alone() && p.files[0].content != nil:
-		return p.keep(&p.files[0])
+		return p.keep(ctx, &p.files[0])
 	}
 	return p.intent.write(filepath.Join(p.Staging, intentDir))
 }

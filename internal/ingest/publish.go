@@ -201,7 +201,7 @@ func (p *publication) commit(ctx context.Context) ([]Published, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := p.record(); err != nil {
+	if err := p.record(ctx); err != nil {
 		return nil, err
 	}
 	within, cancel := withinCommit(ctx)

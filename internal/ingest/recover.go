@@ -25,8 +25,12 @@ func (i *Ingester) Recover(ctx context.Context) error {
 		i.Logger.InfoContext(ctx, "the locks of a writer that died were taken over", "jobs", n)
 	}
 	i.sweep()
-	if err := i.recoverSpool(ctx); err != nil {
-		return err
+	// Nothing is in a spool before its last segment is made; to make it now may fail for want of room.
+	info, err := os.Lstat(segmentPath(filepath.Join(i.Staging, intentDir), segments-1))
+	if err == nil && info.Size() == segmentSize {
+		if err := i.recoverSpool(ctx); err != nil {
+			return err
+		}
 	}
 	journals, err := filepath.Glob(filepath.Join(i.Staging, intentDir, "*.json"))
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 
 const (
 	smallFile   = 64 << 10 // up to which size a file goes through the spool
-	segmentSize = 16 << 20
+	segmentSize = 8 << 20
 	segments    = 2
 
 	spoolHead   = 16 // of a segment: magic and generation
@@ -70,12 +70,15 @@ type spoolEntry struct {
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
 // keep makes a small file durable, and what is to be done with it.
-func (p *publication) keep(s *stagedFile) error {
+func (p *publication) keep(ctx context.Context, s *stagedFile) error {
 	head, err := json.Marshal(p.intent)
 	if err != nil {
 		return err
 	}
-	if err := p.recoverSpool(context.Background()); err != nil {
+	if err := p.recoverSpool(ctx); errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		s.content = nil // there may be room for the file itself
+		return p.intent.write(filepath.Join(p.Staging, intentDir))
+	} else if err != nil {
 		return err
 	}
 	entry, err := p.spool.append(head, s.content, p.Files.Sync)
@@ -213,8 +216,11 @@ func (i *Ingester) recoverSpool(ctx context.Context) error {
 	}
 	found := false
 	for n := range i.spool.all {
-		seg, err := openSegment(filepath.Join(dir, fmt.Sprintf("spool-%d", n)))
+		seg, err := openSegment(segmentPath(dir, n))
 		if err != nil {
+			for _, opened := range i.spool.all[:n] {
+				err = errors.Join(err, opened.file.Close())
+			}
 			return err
 		}
 		i.spool.all[n] = seg
@@ -248,7 +254,10 @@ func openSegment(path string) (*segment, error) {
 	}
 	seg := &segment{file: f, end: spoolHead}
 	info, err := f.Stat()
-	if err == nil && info.Size() != segmentSize {
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if info.Size() != segmentSize {
 		if _, err = f.WriteAt(make([]byte, segmentSize), 0); err == nil {
 			err = f.Truncate(segmentSize)
 		}
@@ -260,10 +269,12 @@ func openSegment(path string) (*segment, error) {
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, f.Close(), os.Remove(path)) // which holds nothing yet
 	}
 	return seg, nil
 }
+
+func segmentPath(dir string, n int) string { return filepath.Join(dir, fmt.Sprintf("spool-%d", n)) }
 
 // each calls fn for the records of a segment's last generation, as far as they are whole.
 func (g *segment) each(fn func(head, content []byte, state byte) error) error {

@@ -110,6 +110,21 @@ func TestBatch_Renamed(t *testing.T) {
 	s.wantTable(orders, "1.parquet", "2.parquet")
 }
 
+// TestBatch_DataBecomesSuccess has the file that commits be data until then.
+func TestBatch_DataBecomesSuccess(t *testing.T) {
+	s := mount(t)
+	s.mkdir("images/append/b")
+	s.mustWrite("images/append/b/done", []byte("x"))
+	wantErrno(t, "an empty batch", s.rename("images/append/b/done", "images/append/b/_SUCCESS"), syscall.EINVAL)
+	s.wantStaged("images/append/b", "_SUCCESS.error", "done")
+	s.mustWrite("images/append/b/a", []byte("a"))
+	if err := s.rename("images/append/b/done", "images/append/b/_SUCCESS"); err != nil {
+		t.Error(err)
+	}
+	s.wantTable(images, "a")
+	s.wantStaged("images/append/b", "_SUCCESS")
+}
+
 // TestBatch_Spark does what Hadoop's committer does, twice into one directory.
 func TestBatch_Spark(t *testing.T) {
 	s := mount(t)

@@ -26,10 +26,11 @@
 // In this order; each may be taken without those before it, and none but the first two is held during a call to the
 // Publisher:
 //
+//   - directory.commit: held while a batch is committed. Who holds the content of its _SUCCESS may wait for it, who
+//     holds that of one of its data files never does.
 //   - file.content: held by who changes a staged file's bytes, judges them, or gives them another name. Of several
 //     files it is taken in the order of their numbers. It is held while the file is published, so that nobody writes
 //     into what is being stored.
-//   - directory.commit: held while a batch is committed.
 //   - Tree.shape: shared while a path is made and used, exclusive while a name moves.
 //   - file.mu, nodes.mu, handles.mu, ghosts.mu: leaves.
 package staging

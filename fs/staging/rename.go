@@ -113,7 +113,7 @@ func (t *Tree) renameStaged(ctx context.Context, n *node, r renaming, table Tabl
 	}
 	switch role {
 	case marker:
-		err = t.commit(ctx, r.to, r.at)
+		return t.renameMarker(ctx, r)
 	case batched:
 		err = t.checkPath(ctx, table, r.at, s)
 	case describes:
@@ -127,6 +127,19 @@ func (t *Tree) renameStaged(ctx context.Context, n *node, r renaming, table Tabl
 		return err
 	}
 	return t.moveName(r)
+}
+
+// renameMarker commits a batch by a file that becomes its _SUCCESS, and before that might have been its data.
+func (t *Tree) renameMarker(ctx context.Context, r renaming) error {
+	if err := t.moveName(r); err != nil {
+		return err
+	}
+	err := t.commit(ctx, r.to, r.at)
+	if err != nil {
+		back := renaming{from: r.to, to: r.from, oldName: r.newName, newName: r.oldName}
+		err = errors.Join(err, t.moveName(back))
+	}
+	return err
 }
 
 // publishRenamed publishes what is to have another name, and has the ghost have it.

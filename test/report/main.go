@@ -1,4 +1,4 @@
-// Command report reads `go test -json` from its input, prints each package's verdict and whatever failed, and ends
+// Command report reads `go test -json` from its input, prints each package's verdict, whatever failed and what tests counted, and ends
 // with a count of passed, failed and skipped tests and a line for each test that was not run here.
 //
 // It exits with status 1 when a test failed, when nothing was tested, when a test was skipped without saying

@@ -12,6 +12,9 @@ import (
 // marker begins the reason of a test that cannot run on this machine.
 const marker = "NOT RUN HERE: "
 
+// counted begins what a test that counts wants to be known even when it passes.
+const counted = "counted: "
+
 // event is one line of `go test -json`.
 type event struct {
 	Action, Package, Test, Output, ImportPath string
@@ -95,6 +98,11 @@ func (r *reader) test(e event, output string) {
 	switch e.Action {
 	case "pass":
 		r.Passed++
+		for line := range strings.Lines(output) {
+			if _, text, ok := strings.Cut(line, counted); ok {
+				fmt.Fprintf(r.out, "%s: %s", e.Test, text)
+			}
+		}
 	case "fail":
 		r.Failed++
 		fmt.Fprint(r.out, output)

@@ -12,6 +12,7 @@ import (
 func TestRead(t *testing.T) {
 	const stream = `building
 {"Action":"run","Package":"github.com/annexfs/annexfs/a","Test":"TestGood"}
+{"Action":"output","Package":"github.com/annexfs/annexfs/a","Test":"TestGood","Output":"    x_test.go:1: counted: 3 kills\n"}
 {"Action":"pass","Package":"github.com/annexfs/annexfs/a","Test":"TestGood","Elapsed":0.1}
 {"Action":"output","Package":"github.com/annexfs/annexfs/a","Test":"TestBad","Output":"got 1, want 2\n"}
 {"Action":"fail","Package":"github.com/annexfs/annexfs/a","Test":"TestBad"}
@@ -39,7 +40,7 @@ func TestRead(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Summary{}, "Took")); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
-	for _, line := range []string{"building\n", "got 1, want 2\n", "undefined: x\n", "FAIL  a ", "ok    b "} {
+	for _, line := range []string{"building\n", "TestGood: 3 kills\n", "got 1, want 2\n", "undefined: x\n", "FAIL  a ", "ok    b "} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("output lacks %q:\n%s", line, out.String())
 		}

@@ -20,8 +20,8 @@ import (
 	"github.com/annexfs/annexfs/internal/metadb/metadbtest"
 )
 
-// prefix begins the name of every temporary directory made here; Main looks for it among what is left.
-const prefix = "annexfs-e2e-"
+// prefix begins the name of every temporary directory that this process makes; Main looks for it among what is left.
+var prefix = fmt.Sprintf("annexfs-e2e-%d-", os.Getpid())
 
 // Race is the environment variable that, when it is "1", has the program built with the race detector. Races that it
 // finds are told in the daemon's log and fail the test that mounted.

@@ -22,12 +22,13 @@ type Link struct {
 // Link makes the manifest one of the dataset's, which comes into being with its first, and sets `dev` to it, also when it
 // was linked before. Linking what `dev` denotes already changes nothing. A manifest that is not registered is fs.ErrNotExist.
 func (r *Registry) Link(ctx context.Context, id dataset.ID, h dataset.Hash) error {
-	return r.db.Update(ctx, func(tx *metadb.Tx) error { return r.LinkIn(ctx, tx, id, h, dataset.Hash{}) })
+	return r.db.Update(ctx, func(tx *metadb.Tx) error { return r.LinkIn(ctx, tx, id, h, nil) })
 }
 
 // LinkIn is Link in a transaction of the caller's, whose first statements these must be (see LOCK ORDERING). Where `dev`
-// is expected to denote a manifest, and denotes another, it is fault.ErrConflict.
-func (*Registry) LinkIn(ctx context.Context, tx *metadb.Tx, id dataset.ID, h, expected dataset.Hash) error {
+// does not denote the manifest that is expected, if one is (the zero one: there is no such dataset), it is
+// fault.ErrConflict.
+func (*Registry) LinkIn(ctx context.Context, tx *metadb.Tx, id dataset.ID, h dataset.Hash, expected *dataset.Hash) error {
 	err := editIn(ctx, tx, id, func(e *edit) error {
 		no, err := e.lockForLink(ctx)
 		if err != nil {
@@ -40,7 +41,7 @@ func (*Registry) LinkIn(ctx context.Context, tx *metadb.Tx, id dataset.ID, h, ex
 			return err
 		}
 		dev := e.before[devTag].Hash
-		if !expected.IsZero() && dev != expected {
+		if expected != nil && dev != *expected {
 			return fail(fault.ErrConflict, "another manifest was linked to %s meanwhile", id)
 		}
 		if dev == h {

@@ -16,20 +16,26 @@ import (
 type LinkOptions struct {
 	Carry bool   // bring the files of tables that `dev` has with the same schema, without copying them
 	Actor string // who, for the history of activations
+
+	expected *dataset.Hash // what `dev` must denote; nil where that does not matter
 }
 
 // Link links a registered manifest to a dataset and makes it `dev`. It returns the tables that have no files under it and
 // some, with the same schema, under the one that was `dev` before; with Carry they have these files now.
 func (i *Ingester) Link(ctx context.Context, id dataset.ID, h dataset.Hash, o LinkOptions) ([]datastore.Carried, error) {
 	before, err := i.Registry.Resolve(ctx, dataset.Reference{ID: id, Selector: dataset.Dev})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, i.Registry.Link(ctx, id, h)
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	if o.expected != nil && before != *o.expected {
+		return nil, errMoved
 	}
 	if before == h {
 		return nil, nil
+	}
+	link := func(ctx context.Context, tx *metadb.Tx) error { return i.Registry.LinkIn(ctx, tx, id, h, &before) }
+	if before.IsZero() {
+		return nil, i.Data.Carry(ctx, nil, datastore.CarryOptions{First: link})
 	}
 	same, err := i.sameTables(ctx, id, before, h)
 	if err != nil {
@@ -39,8 +45,7 @@ func (i *Ingester) Link(ctx context.Context, id dataset.ID, h dataset.Hash, o Li
 		return slices.DeleteFunc(same, func(c datastore.Carried) bool { return c.Files == 0 }), i.Registry.Link(ctx, id, h)
 	}
 	err = i.Data.Carry(ctx, same, datastore.CarryOptions{
-		Actor: o.Actor,
-		First: func(ctx context.Context, tx *metadb.Tx) error { return i.Registry.LinkIn(ctx, tx, id, h, before) },
+		Actor: o.Actor, First: link,
 	})
 	return slices.DeleteFunc(same, func(c datastore.Carried) bool { return c.Files == 0 }), err
 }

@@ -27,7 +27,7 @@ func (p *publication) declareTable(ctx context.Context) error {
 	_, m, err := p.manifestOf(ctx, ref.Reference.Or(dataset.Dev))
 	switch {
 	case err == nil:
-		base = m.Bytes
+		base, p.base = m.Bytes, m.Hash
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
@@ -101,19 +101,15 @@ func (p *publication) establish(ctx context.Context) error {
 	defer p.declaring.take([]string{id.String()})()
 	ctx, cancel := withinCommit(ctx)
 	defer cancel()
-	now, err := p.Table(ctx, p.table.Ref)
-	if err != nil {
-		return err
-	}
-	if now.Kind != "" && now.target.Manifest != p.declare.Hash {
-		return errMoved // somebody has declared it meanwhile
-	}
 	h, err := p.Registry.Register(ctx, p.declare.Kind, p.declare.Bytes)
 	if err != nil {
 		return err
 	}
 	p.declare = nil
-	_, err = p.Link(ctx, id, h, LinkOptions{Carry: true, Actor: p.Actor})
+	_, err = p.Link(ctx, id, h, LinkOptions{Carry: true, Actor: p.Actor, expected: &p.base})
+	if isConflict(err) {
+		return errMoved // somebody has linked another manifest, which may declare the table
+	}
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/annexfs/annexfs/datastore"
+	"github.com/annexfs/annexfs/internal/fault"
 )
 
 // linger is how long revisions stay locked after the last commit, so that a row of them costs one lock.
@@ -27,11 +28,19 @@ type locks struct {
 
 // hold locks a revision until release is called. What another living job has locked is fault.ErrConflict.
 func (l *locks) hold(ctx context.Context, locationID int64) (job *datastore.Job, release func(), err error) {
+	renewed := false
 	err = whenFree(ctx, func() (err error) {
 		job, err = l.try(ctx, locationID)
+		if isConflict(err) && !renewed { // it may be our own job that others have taken for dead
+			renewed = true
+			return errors.Join(err, ignore(l.close(ctx), fault.ErrConflict))
+		}
 		return err
 	})
-	return job, l.release, err
+	if err != nil {
+		return nil, nil, errors.Join(err, ignore(l.close(ctx), fault.ErrConflict))
+	}
+	return job, l.release, nil
 }
 
 func (l *locks) try(ctx context.Context, locationID int64) (*datastore.Job, error) {
@@ -46,9 +55,6 @@ func (l *locks) try(ctx context.Context, locationID int64) (*datastore.Job, erro
 	}
 	if !l.held[locationID] {
 		if err := l.data.Lock(ctx, locationID, l.job); err != nil {
-			if l.users == 0 { // it may be the job that others have taken for dead
-				err = errors.Join(err, l.end(ctx))
-			}
 			return nil, err
 		}
 		l.held[locationID] = true

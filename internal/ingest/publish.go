@@ -28,6 +28,7 @@ type publication struct {
 	table   Table
 	batch   Batch
 	declare *manifest.Manifest // declares the table, and is not registered yet; nil where it is declared
+	base    dataset.Hash       // that declare was made of; zero where the dataset does not exist
 	rev     datastore.Revision // that is appended to; or with ID 0 a new one, of which UUID and Path are chosen
 	job     *datastore.Job     // has the lock of the active revision, nil while nobody needs it
 	files   []stagedFile
@@ -330,7 +331,7 @@ func (p *publication) finish(ctx context.Context, rows []datastore.Registered) (
 			published[n] = p.became(ctx, s, rows[0])
 			rows = rows[1:]
 		}
-		if s.Replaces.ID != 0 && s.Replaces.URL != published[n].URL {
+		if !p.tree() && s.Replaces.ID != 0 && s.Replaces.URL != published[n].URL {
 			p.dropUnnamed(ctx, p.table.target.Table, s.Replaces.URL)
 		}
 		if err := os.Remove(s.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -143,6 +143,9 @@ func (s *spool) room(size int64, settle func() error) (*segment, error) {
 	if next.busy != nil {
 		<-next.busy
 		if next.failed != nil {
+			next.failed = settle()
+		}
+		if next.failed != nil {
 			return nil, next.failed
 		}
 		next.busy = nil

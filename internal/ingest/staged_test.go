@@ -348,6 +348,28 @@ func TestIngester_PublishConcurrent(t *testing.T) {
 	})
 }
 
+// TestIngester_PublishDeclaresTogether declares several tables at once: none is lost.
+func TestIngester_PublishDeclaresTogether(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		var g errgroup.Group
+		for n := range int64(3) {
+			file := f.stagePeople(t, fmt.Sprintf("%d.parquet", n), n, 1)
+			g.Go(func() error {
+				_, err := f.Publish(t.Context(), f.tableOf(t, fmt.Sprintf("new/set/table%d", n)), one(file))
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 3 {
+			if got := f.active(t, fmt.Sprintf("new/set/table%d", n)); len(got) != 1 {
+				t.Errorf("table%d: got %v, want its file", n, got)
+			}
+		}
+	})
+}
+
 func TestIngester_PublishBucket(t *testing.T) {
 	url, _ := objectstest.S3(t)
 	f := newFixture(t, metadbtest.SQLite(t), url)

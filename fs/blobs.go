@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/annexfs/annexfs/internal/dataset"
 )
@@ -18,7 +19,7 @@ type blobsDir struct {
 var _ directory = (*blobsDir)(nil)
 
 func (d *blobsDir) ino() uint64                        { return d.inode }
-func (d *blobsDir) attr(context.Context) (attr, error) { return dirAttr(d.inode, d.t.started), nil }
+func (d *blobsDir) attr(context.Context) (attr, error) { return dirAttr(d.inode, time.Unix(0, 0)), nil }
 
 func (d *blobsDir) level() int {
 	if d.prefix == "" {
@@ -65,7 +66,7 @@ func (d *blobsDir) list(ctx context.Context, add func(entry)) error {
 
 func (d *blobsDir) dir(name string) entry {
 	n := &blobsDir{t: d.t, inode: pathIno(d.inode, name), prefix: join(d.prefix, name)}
-	return entry{name, dirAttr(n.inode, d.t.started), n}
+	return entry{name, dirAttr(n.inode, time.Unix(0, 0)), n}
 }
 
 // blobFile is a file of the file store under its key.

@@ -20,7 +20,7 @@ var _ directory = (*controlDir)(nil)
 
 func (d *controlDir) ino() uint64 { return inoControl }
 func (d *controlDir) attr(context.Context) (attr, error) {
-	return dirAttr(inoControl, d.t.started), nil
+	return dirAttr(inoControl, time.Unix(0, 0)), nil
 }
 func (d *controlDir) blobs() *blobsDir { return &blobsDir{t: d.t, inode: inoBlobs} }
 
@@ -60,7 +60,7 @@ var _ directory = (*stagingDir)(nil)
 func (d *stagingDir) ino() uint64 { return inoStaging }
 
 func (d *stagingDir) attr(context.Context) (attr, error) {
-	return attr{ino: inoStaging, mode: syscall.S_IFDIR | 0o755, mtime: d.t.started.UnixNano()}, nil
+	return attr{ino: inoStaging, mode: syscall.S_IFDIR | 0o755, mtime: 0}, nil
 }
 
 func (d *stagingDir) list(context.Context, func(entry)) error { return nil }

@@ -37,7 +37,7 @@ func (d *datasetDir) attr(ctx context.Context) (attr, error) {
 func (d *datasetDir) lookup(ctx context.Context, name string) (entry, error) {
 	if name == "@"+stagingName && d.t.writable != nil {
 		to := path.Join("../..", controlName, stagingName, d.id.String())
-		return d.link(name, pathIno(d.inode, name), to, d.t.started), nil
+		return d.link(name, pathIno(d.inode, name), to, time.Unix(0, 0)), nil
 	}
 	text, ok := strings.CutPrefix(name, "@")
 	if !ok {
@@ -48,7 +48,7 @@ func (d *datasetDir) lookup(ctx context.Context, name string) (entry, error) {
 		return entry{}, errNeverExists
 	}
 	if canonical := sel.String(); canonical != text { // an upper-case hash
-		return d.link(name, pathIno(d.inode, name), "@"+canonical, d.t.started), nil
+		return d.link(name, pathIno(d.inode, name), "@"+canonical, time.Unix(0, 0)), nil
 	}
 	v, err := d.t.Registry.Version(ctx, d.id, sel)
 	if err != nil {

@@ -179,9 +179,12 @@ func (s *Server) mountStaging() error {
 // and has every fstat ask the daemon.
 func fuseOptions(o Options, writable bool) *fuse.MountOptions {
 	opts := &fuse.MountOptions{
-		FsName: "annexfs", Name: "annexfs", Options: []string{"default_permissions"}, AllowOther: o.AllowOther,
+		FsName: "annexfs", Name: "annexfs", AllowOther: o.AllowOther,
 		MaxWrite: maxRequest, MaxBackground: maxBackground, EnableSymlinkCaching: !o.NoSymlinkCache, ExplicitDataCacheControl: true,
 		Logger: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
+	}
+	if nested() || !writable || o.AllowOther {
+		opts.Options = []string{"default_permissions"} // else only the owner gets in, and is told EROFS and not EACCES
 	}
 	switch {
 	case nested():

@@ -21,8 +21,19 @@ const (
 
 func (t *tree) String() string { return "annexfs" }
 
-func requestContext(cancel <-chan struct{}, h *fuse.InHeader) context.Context {
-	return &fuse.Context{Caller: h.Caller, Cancel: cancel}
+// patience is how long an interrupted request goes on. Most interrupts are signals that the caller handles and that
+// ought not to fail a stat; who is being killed waits no longer than this.
+const patience = 5 * time.Second
+
+// patiently calls fn, and once more with a deadline where the kernel passed on a signal meanwhile.
+func patiently[T any](cancel <-chan struct{}, h *fuse.InHeader, fn func(context.Context) (T, error)) (T, error) {
+	v, err := fn(&fuse.Context{Caller: h.Caller, Cancel: cancel})
+	if !errors.Is(err, context.Canceled) {
+		return v, err
+	}
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	return fn(ctx)
 }
 
 // Lookup finds a name. What does not exist is answered as an entry without a number, so that the kernel remembers it.
@@ -32,7 +43,7 @@ func (t *tree) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, out
 	if !ok {
 		return fuse.Status(syscall.ESTALE)
 	}
-	e, err := d.lookup(requestContext(cancel, h), name)
+	e, err := patiently(cancel, h, func(ctx context.Context) (entry, error) { return d.lookup(ctx, name) })
 	if errors.Is(err, iofs.ErrNotExist) {
 		out.EntryValid = missRemember
 		if errors.Is(err, errNeverExists) {
@@ -82,21 +93,17 @@ func (t *tree) Forget(nodeid, nlookup uint64) {
 
 func (t *tree) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
 	t.stats.count(opGetAttr)
-	ctx := requestContext(cancel, &in.InHeader)
-	if kindOf(in.NodeId) == kindFile {
-		f, err := t.file(ctx, in.NodeId)
-		if err != nil {
-			return t.status("getattr", in.NodeId, err)
-		}
-		out.AttrValid = forever
-		t.fillAttr(fileAttr(f.Entry), &out.Attr)
-		return fuse.OK
-	}
 	n := t.nodes.get(in.NodeId)
-	if n == nil {
+	if n == nil && kindOf(in.NodeId) != kindFile {
 		return fuse.Status(syscall.ESTALE)
 	}
-	a, err := n.attr(ctx)
+	a, err := patiently(cancel, &in.InHeader, func(ctx context.Context) (attr, error) {
+		if n != nil {
+			return n.attr(ctx)
+		}
+		f, err := t.file(ctx, in.NodeId)
+		return fileAttr(f.Entry), err
+	})
 	if err != nil {
 		return t.status("getattr", in.NodeId, err)
 	}
@@ -141,7 +148,7 @@ func (t *tree) GetXAttr(cancel <-chan struct{}, h *fuse.InHeader, name string, d
 	if !strings.HasPrefix(name, "user.") {
 		return 0, fuse.Status(syscall.EOPNOTSUPP)
 	}
-	attrs, err := t.xattrs(requestContext(cancel, h), h.NodeId)
+	attrs, err := patiently(cancel, h, func(ctx context.Context) (xattrList, error) { return t.xattrs(ctx, h.NodeId) })
 	if err != nil {
 		return 0, t.status("getxattr", h.NodeId, err)
 	}
@@ -154,7 +161,7 @@ func (t *tree) GetXAttr(cancel <-chan struct{}, h *fuse.InHeader, name string, d
 
 func (t *tree) ListXAttr(cancel <-chan struct{}, h *fuse.InHeader, dest []byte) (uint32, fuse.Status) {
 	t.stats.count(opListXAttr)
-	attrs, err := t.xattrs(requestContext(cancel, h), h.NodeId)
+	attrs, err := patiently(cancel, h, func(ctx context.Context) (xattrList, error) { return t.xattrs(ctx, h.NodeId) })
 	if err != nil {
 		return 0, t.status("listxattr", h.NodeId, err)
 	}

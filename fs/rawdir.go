@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"context"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -68,7 +69,7 @@ func (t *tree) readDir(cancel <-chan struct{}, in *fuse.ReadIn, add func(fuse.Di
 	if !ok {
 		return fuse.EBADF
 	}
-	l, err := h.entries(requestContext(cancel, &in.InHeader), in.Offset == 0)
+	l, err := patiently(cancel, &in.InHeader, func(ctx context.Context) (*listing, error) { return h.entries(ctx, in.Offset == 0) })
 	if err != nil {
 		return t.status("readdir", in.NodeId, err)
 	}

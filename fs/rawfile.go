@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"context"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -15,10 +16,9 @@ func (t *tree) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) 
 	if in.Flags&syscall.O_ACCMODE != syscall.O_RDONLY || in.Flags&syscall.O_TRUNC != 0 {
 		return fuse.EROFS
 	}
-	ctx := requestContext(cancel, &in.InHeader)
 	out.OpenFlags = fuse.FOPEN_NOFLUSH
 	if g, ok := t.nodes.get(in.NodeId).(generated); ok {
-		data, err := g.content(ctx)
+		data, err := patiently(cancel, &in.InHeader, g.content)
 		if err != nil {
 			return t.status("open", in.NodeId, err)
 		}
@@ -29,7 +29,7 @@ func (t *tree) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) 
 		}
 		return fuse.OK
 	}
-	b, err := t.inodes.acquire(ctx, in.NodeId)
+	b, err := patiently(cancel, &in.InHeader, func(ctx context.Context) (*backing, error) { return t.inodes.acquire(ctx, in.NodeId) })
 	if err != nil {
 		return t.status("open", in.NodeId, err)
 	}
@@ -68,7 +68,9 @@ func (t *tree) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.R
 		return nil, fuse.EBADF
 	}
 	t.stats.bytesRead.Add(int64(len(buf)))
-	r, err := b.read(requestContext(cancel, &in.InHeader), buf, int64(in.Offset))
+	r, err := patiently(cancel, &in.InHeader, func(ctx context.Context) (fuse.ReadResult, error) {
+		return b.read(ctx, buf, int64(in.Offset))
+	})
 	return r, t.status("read", in.NodeId, err)
 }
 

@@ -152,7 +152,7 @@ type atDir struct {
 var _ directory = (*atDir)(nil)
 
 func (d *atDir) ino() uint64                             { return d.inode }
-func (d *atDir) attr(context.Context) (attr, error)      { return dirAttr(d.inode, d.t.started), nil }
+func (d *atDir) attr(context.Context) (attr, error)      { return dirAttr(d.inode, time.Unix(0, 0)), nil }
 func (d *atDir) list(context.Context, func(entry)) error { return nil }
 
 // lookup finds the revision that was active then. What will be active is not known: an instant to come does not exist.

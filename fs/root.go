@@ -13,7 +13,18 @@ var _ directory = (*rootDir)(nil)
 
 func (d *rootDir) ino() uint64 { return inoRoot }
 
-func (d *rootDir) attr(context.Context) (attr, error) { return dirAttr(inoRoot, d.t.started), nil }
+// attr tells the time of the last change of any dataset.
+func (d *rootDir) attr(ctx context.Context) (attr, error) {
+	rows, err := d.t.Registry.Namespaces(ctx)
+	if err != nil {
+		return attr{}, err
+	}
+	at := attr{ino: inoRoot, mode: modeDir}
+	for _, row := range rows {
+		at.mtime = max(at.mtime, row.ModTime.UnixNano())
+	}
+	return at, nil
+}
 
 func (d *rootDir) control() *controlDir { return &controlDir{t: d.t} }
 

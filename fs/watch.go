@@ -120,7 +120,9 @@ func concernsTable(changes []metadb.Change, table datastore.Table, kinds ...meta
 
 // datasetChanged drops the symlinks, which may point elsewhere, and the directory's own entry where its last link went.
 func (t *tree) datasetChanged(ctx context.Context, d *datasetDir) {
-	t.dropAttr(d.inode)
+	for _, ino := range []uint64{inoRoot, d.parent, d.inode} {
+		t.dropAttr(ino)
+	}
 	t.dropEntry(d.inode, "@"+dataset.Latest.String())
 	t.dropEntry(d.inode, "@"+dataset.Dev.String())
 	if _, err := d.t.Registry.Dataset(ctx, d.id); errors.Is(err, iofs.ErrNotExist) {

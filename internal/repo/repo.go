@@ -5,7 +5,7 @@
 //	annexfs.db      the metadata database, unless it is PostgreSQL
 //	objects/        the object store, unless it is a bucket
 //	files/          the file store
-//	staging/        copies that are not finished
+//	staging/        what was copied into the mount's staging and is not published yet, and copies that are not finished
 //	run/            one description and one log of each mount
 //	mnt/            where it is mounted when nobody says otherwise
 package repo

@@ -33,8 +33,8 @@ func (r report) describe(b *strings.Builder) {
 		m.Date, m.Cores, m.CPU, m.Memory, m.Kernel, m.FileSystem, m.LoadBefore, m.LoadAfter, command)
 	fmt.Fprintf(b, "Versions: %s.\n\n", strings.Join(m.Versions, "; "))
 	fmt.Fprintf(b, `All ways lead to the very same files: the plain ones are hard links to what annexfs serves, and the peers show the
-directory of these links. The work is done by turns, %d times after one that does not count, each time by a new process
-of an ordinary user. A cell is the median of the ratios to the plain files of the same turn, with the least and the
+directory of these links. The work is done by turns, at least %d times after one that does not count, each time by a new
+process of an ordinary user. A cell is the median of the ratios to the plain files of the same turn, with the least and the
 greatest in brackets; the first column has the plain files' own times. Bold is an aim missed.
 
 - Warm: of DuckDB, small reads, stat and open the best of three times within a process. DuckDB has a new database each time.

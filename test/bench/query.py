@@ -68,7 +68,7 @@ def main() -> None:
     queries = texts(directory, name)
     runs = WARM_RUNS if state == "warm" else 1
     if int(count) > 1:
-        seconds = [together(glob, queries, int(count)) for _ in range(runs)]
+        seconds = [together(glob, queries, int(count))]
     else:
         seconds = [one(glob, queries[0]) for _ in range(runs)]
     print(json.dumps({"Seconds": min(seconds)}))

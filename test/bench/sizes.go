@@ -14,13 +14,14 @@ type sizes struct {
 	Registered   int   // files of the table that memory and mount time are measured with; rows without content
 	Preads       int   // warm; a tenth of it cold
 	Passes       int   // over all files, for stat and open
-	Repetitions  int
+	Repetitions  int           // of each row, at least
+	Budget       time.Duration // rows go on to be measured for so long
 	Idle         time.Duration
 }
 
 func fullSizes() sizes {
-	return sizes{Scale: 1, ParquetFiles: 12, BigBytes: 1 << 30, SmallFiles: 2000, SmallBytes: 4096,
-		Listings: []int{20_000, 100_000}, Registered: 1_000_000, Preads: 20_000, Passes: 5, Repetitions: 5, Idle: 20 * time.Second}
+	return sizes{Scale: 0.5, ParquetFiles: 12, BigBytes: 512 << 20, SmallFiles: 2000, SmallBytes: 4096,
+		Listings: []int{20_000, 100_000}, Registered: 1_000_000, Preads: 10_000, Passes: 5, Repetitions: 5, Budget: 25 * time.Second, Idle: 20 * time.Second}
 }
 
 func quickSizes() sizes {

@@ -125,7 +125,7 @@ func (b *bed) forgetting() time.Duration {
 	if b.Quick {
 		return 5 * time.Second
 	}
-	return 150 * time.Second
+	return 130 * time.Second
 }
 
 // memory is a field of /proc/PID/status in megabytes.

@@ -1,0 +1,132 @@
+// Command ingest compares ways to bring files into a dataset with plain copies and with other tools that keep what they
+// are given by its content: in one run, by turns, each time into a new repository, and prints medians and ratios.
+//
+// A tool that is not in the PATH (git-annex, dvc) is a row that says so; so is PostgreSQL without -postgres.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	annexfs, dir, postgres string
+	mebibytes, files       int
+	repetitions            int
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "ingest:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	var o options
+	flag.StringVar(&o.annexfs, "annexfs", "bin/annexfs", "the program")
+	flag.StringVar(&o.dir, "dir", "", "an existing directory on the disk to measure (default: that of temporary files)")
+	flag.StringVar(&o.postgres, "postgres", "", "URL of an empty database, for registrations in PostgreSQL")
+	flag.IntVar(&o.mebibytes, "mib", 2048, "size of the parquet files together")
+	flag.IntVar(&o.files, "files", 10_000, "number of small files")
+	flag.IntVar(&o.repetitions, "repetitions", 3, "of everything")
+	flag.Parse()
+	if o.annexfs, err = filepath.Abs(o.annexfs); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(o.dir, "annexfs-ingest-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	b := &bed{options: o, dir: dir}
+	if err := b.generate(); err != nil {
+		return err
+	}
+	for _, suite := range [][]way{b.large(), b.small()} {
+		if err := b.compare(ctx, suite); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// way is one way of bringing the same files in. work gets a new directory that prepare has been in.
+type way struct {
+	title   string // of the suite, in its first way, which the others are compared with
+	name    string
+	needs   string // a program; "" needs none
+	prepare func(ctx context.Context, dir string) error
+	work    func(ctx context.Context, dir string) error
+	cleanUp func(dir string) error
+	amount  float64 // what work brings in, in unit
+	unit    string
+}
+
+// compare runs the ways by turns and prints a table.
+func (b *bed) compare(ctx context.Context, ways []way) error {
+	times := make([][]float64, len(ways))
+	for range b.repetitions {
+		for i, w := range ways {
+			if _, err := exec.LookPath(w.needs); w.needs != "" && err != nil {
+				continue
+			}
+			seconds, err := b.once(ctx, w)
+			if err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
+			times[i] = append(times[i], seconds)
+		}
+	}
+	fmt.Printf("\n%s, median of %d\n\n| way | s | min–max | ratio | per s |\n|---|---|---|---|---|\n", ways[0].title, b.repetitions)
+	plain := median(times[0])
+	for i, w := range ways {
+		if len(times[i]) == 0 {
+			fmt.Printf("| %s | NOT RUN: %s is not in the PATH | | | |\n", w.name, w.needs)
+			continue
+		}
+		m := median(times[i])
+		fmt.Printf("| %s | %.2f | %.2f–%.2f | %.2f | %.0f %s |\n", w.name, m, slices.Min(times[i]), slices.Max(times[i]), m/plain,
+			w.amount/m, w.unit)
+	}
+	return nil
+}
+
+func (b *bed) once(ctx context.Context, w way) (seconds float64, err error) {
+	dir, err := os.MkdirTemp(b.dir, "once-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if w.cleanUp != nil {
+		defer func() { err = errors.Join(err, w.cleanUp(dir)) }()
+	}
+	if w.prepare != nil {
+		if err := w.prepare(ctx, dir); err != nil {
+			return 0, err
+		}
+	}
+	syscall.Sync() // the former way's dirty pages are not this one's to write
+	begin := time.Now()
+	err = w.work(ctx, dir)
+	return time.Since(begin).Seconds(), err
+}
+
+func median(v []float64) float64 {
+	s := slices.Sorted(slices.Values(v))
+	if len(s) == 0 {
+		return 0
+	}
+	return s[len(s)/2]
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+const manifest = `{"kind":"dataset","tables":{"small":{"kind":"files"},"big":{"kind":"parquet","schema":{"fields":[
+	{"name":"id","type":"int64","nullable":false},{"name":"value","type":"int64","nullable":false}]}}}}`
+
+const (
+	bigFiles  = 8
+	smallSize = 8 << 10 // bytes
+	perDir    = 100
+)
+
+type bed struct {
+	options
+	dir string
+}
+
+type record struct {
+	ID    int64 `parquet:"id,plain,uncompressed"`
+	Value int64 `parquet:"value,plain,uncompressed"`
+}
+
+// generate writes the files that are brought in: the same bytes in every run.
+func (b *bed) generate() error {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range bigFiles {
+		if err := writeBig(filepath.Join(b.dir, "big", fmt.Sprintf("part-%d.parquet", i)), rng, b.mebibytes<<20/bigFiles/16); err != nil {
+			return err
+		}
+	}
+	data := make([]byte, smallSize)
+	for i := range b.files {
+		for j := range data {
+			data[j] = byte(rng.Uint32())
+		}
+		dir := filepath.Join(b.dir, "small", fmt.Sprintf("%03d", i/perDir))
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%05d.bin", i)), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(b.dir, "manifest.json"), []byte(manifest), 0o644)
+}
+
+func writeBig(path string, rng *rand.Rand, rows int) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	w := parquet.NewGenericWriter[record](f)
+	batch := make([]record, 1<<14)
+	for ; rows > 0; rows -= len(batch) {
+		for i := range batch {
+			batch[i] = record{rng.Int64(), rng.Int64()}
+		}
+		if _, err := w.Write(batch[:min(rows, len(batch))]); err != nil {
+			return err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func (b *bed) large() []way {
+	from := filepath.Join(b.dir, "big")
+	size := float64(b.mebibytes)
+	ways := []way{
+		{title: fmt.Sprintf("%d MiB of parquet in %d files", b.mebibytes, bigFiles), name: "cp, then fsync",
+			work: shell("cp " + from + "/* . && sync * .")},
+		{name: "cp, then sha256sum", work: shell("cp " + from + "/* . && sha256sum *")},
+		b.way("cp into @staging", true, "cp "+from+"/* mnt/bench/data/@staging/big/"),
+		b.way("annexfs add", false, b.annexfs+" --repo repo add bench/data/big "+from),
+	}
+	return each(ways, size, "MiB")
+}
+
+func (b *bed) small() []way {
+	from := filepath.Join(b.dir, "small")
+	ways := []way{
+		{title: fmt.Sprintf("%d files of %d bytes", b.files, smallSize), name: "cp -r", work: shell("cp -r " + from + " copy")},
+		{name: "cp -r, then sync", work: shell("cp -r " + from + " copy && sync -f copy")},
+		b.way("cp -r into @staging", true, "cp -r "+from+" mnt/bench/data/@staging/small/"),
+		b.way("annexfs add", false, b.annexfs+" --repo repo add bench/data/small "+from),
+		{name: "dvc add", needs: "dvc", prepare: shell("cp -r " + from + " small && dvc init -q --no-scm"), work: shell("dvc add -q small")},
+		{name: "git annex add", needs: "git-annex",
+			prepare: shell("cp -r " + from + " small && git init -q && git annex init -q"), work: shell("git annex add -q small"),
+			cleanUp: func(dir string) error { return shell("chmod -R u+w .")(context.Background(), dir) }},
+	}
+	if b.postgres != "" {
+		w := b.way("annexfs add, PostgreSQL", false, b.annexfs+" --repo repo add bench/data/small "+from)
+		w.prepare = b.repository(false, "--database '"+b.postgres+"'")
+		w.cleanUp = nil
+		ways = append(ways, w)
+	}
+	return each(ways, float64(b.files), "files")
+}
+
+func each(ways []way, amount float64, unit string) []way {
+	for i := range ways {
+		ways[i].amount, ways[i].unit = amount, unit
+	}
+	return ways
+}
+
+// way is a command line with a repository of its own, mounted or not.
+func (b *bed) way(name string, mounted bool, command string) way {
+	w := way{name: name, prepare: b.repository(mounted, ""), work: shell(command)}
+	if mounted {
+		w.cleanUp = func(dir string) error {
+			return shell(b.annexfs + " --repo repo -q umount mnt")(context.Background(), dir)
+		}
+	}
+	return w
+}
+
+func (b *bed) repository(mounted bool, flags string) func(context.Context, string) error {
+	lines := []string{
+		"mkdir mnt", b.annexfs + " -q init repo " + flags,
+		b.annexfs + " --repo repo -q dataset link bench/data $(" + b.annexfs + " --repo repo -q manifest register " + b.dir + "/manifest.json)",
+	}
+	if mounted {
+		lines = append(lines, b.annexfs+" --repo repo -q mount mnt")
+	}
+	return shell(strings.Join(lines, " && "))
+}
+
+// shell runs a command line in a directory.
+func shell(line string) func(context.Context, string) error {
+	return func(ctx context.Context, dir string) error {
+		cmd := exec.CommandContext(ctx, "sh", "-c", line)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", line, err, bytes.TrimSpace(out))
+		}
+		return nil
+	}
+}

@@ -1,6 +1,6 @@
 # Every target installs what it needs first (test/setup says what, and does nothing when it is there).
 
-.PHONY: build demo test tools check unit e2e fuzz bench bench-quick clean
+.PHONY: build demo test tools check unit e2e fuzz bench bench-quick bench-ingest clean
 
 GO ?= go
 FUZZTIME ?= 5s
@@ -44,6 +44,10 @@ bench: build
 bench-quick: build
 	@test/setup fuse python
 	$(GO) run ./test/bench -quick
+
+# bench-ingest compares copying into staging and annexfs add with plain copies, and with git-annex and dvc where they are.
+bench-ingest: build
+	$(GO) run ./test/bench/ingest
 
 clean:
 	rm -rf bin demo

@@ -126,7 +126,7 @@ func (b *bed) way(name string, mounted bool, command string) way {
 	w := way{name: name, prepare: b.repository(mounted, ""), work: shell(command)}
 	if mounted {
 		w.cleanUp = func(dir string) error {
-			return shell(b.annexfs + " --repo repo -q umount mnt")(context.Background(), dir)
+			return shell(b.annexfs+" --repo repo -q umount mnt")(context.Background(), dir)
 		}
 	}
 	return w

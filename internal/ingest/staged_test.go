@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -262,9 +263,9 @@ func TestIngester_PublishFault(t *testing.T) {
 		broken := errors.New("broken")
 		for _, step := range []string{"store", "stored"} {
 			for _, to := range []string{"acme/crm/people", "acme/crm/photos"} {
-				n := 0
+				var n atomic.Int64
 				f.FailAt(func(s string) error {
-					if n++; s == step && n > 1 {
+					if n.Add(1) > 1 && s == step {
 						return broken
 					}
 					return nil

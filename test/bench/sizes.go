@@ -10,10 +10,10 @@ type sizes struct {
 	BigBytes     int64 // of the file that is read sequentially and at random
 	SmallFiles   int
 	SmallBytes   int
-	Listings     []int // files of each table that is listed
-	Registered   int   // files of the table that memory and mount time are measured with; rows without content
-	Preads       int   // warm; a tenth of it cold
-	Passes       int   // over all files, for stat and open
+	Listings     []int         // files of each table that is listed
+	Registered   int           // files of the table that memory and mount time are measured with; rows without content
+	Preads       int           // warm; a tenth of it cold
+	Passes       int           // over all files, for stat and open
 	Repetitions  int           // of each row, at least
 	Budget       time.Duration // rows go on to be measured for so long
 	Idle         time.Duration

@@ -66,7 +66,7 @@ func (r Result) cell(t Target) string {
 	if t.Absent != "" || r.NotRun != "" {
 		return "NOT RUN"
 	}
-	if r.Failed[t.Name] != "" {
+	if r.Failed[t.Name] != "" && len(r.Samples[t.Name]) < 3 {
 		return "FAILED"
 	}
 	if s, ok := r.ratios(t.Name); ok {
@@ -190,7 +190,7 @@ func (r report) absences(b *strings.Builder) {
 			lines = append(lines, fmt.Sprintf("- NOT RUN: %s: %s\n", row.Name, row.NotRun))
 		}
 		for _, name := range slices.Sorted(maps.Keys(row.Failed)) {
-			lines = append(lines, fmt.Sprintf("- FAILED: %s: %s\n", row.Name, name))
+			lines = append(lines, fmt.Sprintf("- FAILED: %s: %s, after %d measurements that count\n", row.Name, name, len(row.Samples[name])))
 		}
 	}
 	if lines != nil {

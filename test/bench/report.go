@@ -49,8 +49,8 @@ func (r Result) seconds(target string) (spread, bool) {
 // meanwhile hits both.
 func (r Result) ratios(target string) (spread, bool) {
 	plain, samples := r.Samples[plainName], r.Samples[target]
-	if target == plainName || len(samples) == 0 || len(plain) != len(samples) {
-		return spread{}, false
+	if target == plainName || len(samples) == 0 || len(plain) < len(samples) {
+		return spread{}, false // one that failed has no samples of later turns
 	}
 	ratios := make([]float64, len(samples))
 	for i := range samples {

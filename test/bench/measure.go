@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// warmRuns is how often a process does warm work that is short; the best counts, as in query.py.
-const warmRuns = 3
+// warmRuns is how often a process does warm work; the best counts, as in query.py. The first may find that the machine
+// has taken the caches away since the last turn.
+const warmRuns = 2
 
 // measure does everything, and cleans up whatever happens. A report comes back also with an error, as far as it got.
 func measure(ctx context.Context, f flags) (r report, err error) {
@@ -118,7 +119,7 @@ func (b *bed) once(ctx context.Context, row Row, t *target) (outcome, error) {
 		return b.query(ctx, dir, row)
 	}
 	j := job{Work: row.work, Dir: dir, N: row.n, Runs: 1}
-	if row.state == warm && row.n > 0 {
+	if row.state == warm {
 		j.Runs = warmRuns
 	}
 	if t.annexfs && row.state == warm {

@@ -3,19 +3,27 @@ package metadb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"modernc.org/sqlite"
 )
 
 // sqliteFile is the absolute path of a SQLite database.
 type sqliteFile string
 
-// sqlitePoll is how long a change by another connection may stay unseen. One poll costs some 10 us.
-const sqlitePoll = 200 * time.Millisecond
+// How long a change by another connection may stay unseen.
+const (
+	sqlitePoll = 200 * time.Millisecond // where nothing tells that the write-ahead log is written to
+	// Where something does: the change itself becomes visible only some time after that, when the log is synced.
+	sqliteIdlePoll = 700 * time.Millisecond
+	sqliteBusyPoll = 20 * time.Millisecond
+	sqliteBusy     = time.Second // how long after a write it is looked for so often
+)
 
 func (sqliteFile) dialect() Dialect { return SQLite }
 
@@ -67,7 +75,8 @@ func (f sqliteFile) open(r role) (*sql.DB, error) {
 	return db, nil
 }
 
-// listen watches data_version, a number that changes when another connection has committed.
+// listen watches data_version, a number that changes when another connection has committed: now and then, and more often
+// after the kernel has told that the write-ahead log is written to.
 func (f sqliteFile) listen(ctx context.Context) (*listener, error) {
 	db, err := f.open(reader)
 	if err != nil {
@@ -84,15 +93,54 @@ func (f sqliteFile) listen(ctx context.Context) (*listener, error) {
 		err = l.conn.QueryRowContext(ctx, "pragma data_version").Scan(&seen)
 		return seen != before, err
 	}
-	l.wait = func(ctx context.Context) (bool, error) {
-		if err := sleep(ctx, sqlitePoll); err != nil {
-			return false, err
-		}
-		return look(ctx)
-	}
 	if _, err := look(ctx); err != nil {
 		l.close()
 		return nil, err
 	}
+	pause := func(ctx context.Context) error { return sleep(ctx, sqlitePoll) }
+	if w, err := watchFile(string(f) + "-wal"); err == nil { // looking has made it; else there are too many watches
+		l.watcher, pause = w, w.pause
+	}
+	l.wait = func(ctx context.Context) (bool, error) {
+		if err := pause(ctx); err != nil {
+			return false, err
+		}
+		return look(ctx)
+	}
 	return l, nil
+}
+
+// logWatcher paces those who wait for a commit.
+type logWatcher struct {
+	*fsnotify.Watcher
+	busyUntil time.Time
+}
+
+func watchFile(path string) (*logWatcher, error) {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Add(path); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return &logWatcher{Watcher: w}, nil
+}
+
+// pause returns when it is time to look. Until then it takes one event at most: the kernel makes one of those that wait.
+func (w *logWatcher) pause(ctx context.Context) error {
+	if time.Now().Before(w.busyUntil) {
+		return sleep(ctx, sqliteBusyPoll)
+	}
+	idle := time.NewTimer(sqliteIdlePoll)
+	defer idle.Stop()
+	select {
+	case <-w.Events:
+		w.busyUntil = time.Now().Add(sqliteBusy)
+		return sleep(ctx, sqliteBusyPoll)
+	case <-w.Errors: // some events are lost
+	case <-idle.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }

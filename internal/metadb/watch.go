@@ -3,6 +3,7 @@ package metadb
 import (
 	"context"
 	"database/sql"
+	"io"
 	"math/rand/v2"
 	"time"
 )
@@ -20,7 +21,8 @@ type listener struct {
 	db   *sql.DB
 	conn *sql.Conn
 	// wait returns when changes may have been committed, or else (false) when it has heard from the database.
-	wait func(context.Context) (changed bool, err error)
+	wait    func(context.Context) (changed bool, err error)
+	watcher io.Closer // of wait, nil where there is none
 }
 
 func (l *listener) close() {
@@ -28,6 +30,9 @@ func (l *listener) close() {
 		_ = l.conn.Close() // it was only read from
 	}
 	_ = l.db.Close()
+	if l.watcher != nil {
+		_ = l.watcher.Close()
+	}
 }
 
 // follower is where a Watch is.
@@ -39,8 +44,9 @@ type follower struct {
 
 // Watch calls fn, from this goroutine, with the changes of all transactions numbered above after, each once, in the
 // order of their numbers and never with only a part of a transaction; and with nil whenever it has heard from the
-// database that there are no more (every 200 ms on SQLite, every 2 s on PostgreSQL, apart from what a slow fn delays).
-// Changes come within some milliseconds on PostgreSQL and 200 ms on SQLite. Where changes can no longer be told, because
+// database that there are no more (every 0.7 s on SQLite, every 2 s on PostgreSQL, apart from what a slow fn delays).
+// Changes come within some milliseconds on PostgreSQL and 20 ms on SQLite, or 0.7 s where the sync of a commit takes long.
+// Where changes can no longer be told, because
 // they were pruned or the database was replaced by an older one, fn gets one [ChangeReset] with the number from which
 // it goes on.
 //

@@ -162,30 +162,19 @@ func (b *batch) insert(ctx context.Context, tx *metadb.Tx, rev Revision, fresh [
 	if err := b.makeDirectories(ctx, tx, rev.ID, fresh, now); err != nil {
 		return err
 	}
-	var last int64
-	if err := tx.QueryRow(ctx, `select coalesce(max(id), 0) from file_metadata`).Scan(&last); err != nil {
+	ids, err := b.insertFiles(ctx, tx, rev.ID, fresh, now)
+	if err != nil {
 		return err
 	}
-	if _, err := tx.Insert(ctx, "file_metadata", []string{
-		"location_id", "file_name", "dir", "url", "object_size", "object_e_tag", "object_version", "sha256", "row_count",
-		"created_at", "footer_offset", "metadata",
-	}, b.rows(rev.ID, fresh, now)); err != nil {
-		return err
-	}
-	// Ids grow, also of transactions that run beside this one. The sign keeps SQLite from going through all files of the
-	// revision by an index instead of by id.
-	ids := make(map[string]int64, len(fresh))
-	for r, err := range stream(ctx, tx, scanRow, `select id, file_name, sha256 from file_metadata
-		where id > $1 and +location_id = $2`, last, rev.ID) {
-		if err != nil {
-			return err
-		}
-		ids[r.name] = r.id
-	}
+	footers := 0
 	for _, i := range fresh {
 		registered[i] = Registered{ID: ids[b.files[i].Name], Name: b.files[i].Name}
+		footers += min(len(b.files[i].Footer), 1)
 	}
-	_, err := tx.Insert(ctx, "footer_cache", []string{"file_id", "footer"}, func(yield func([]any) bool) {
+	if footers == 0 {
+		return nil
+	}
+	_, err = tx.Insert(ctx, "footer_cache", []string{"file_id", "footer"}, func(yield func([]any) bool) {
 		for _, i := range fresh {
 			if footer := b.files[i].Footer; len(footer) > 0 && !yield([]any{registered[i].ID, footer}) {
 				return
@@ -194,6 +183,49 @@ func (b *batch) insert(ctx context.Context, tx *metadb.Tx, rev Revision, fresh [
 	})
 	return err
 }
+
+// insertFiles returns the ids of the new rows by name.
+func (b *batch) insertFiles(ctx context.Context, tx *metadb.Tx, location int64, fresh []int, now int64) (map[string]int64, error) {
+	ids := make(map[string]int64, len(fresh))
+	if len(fresh) == 1 {
+		var id int64
+		for row := range b.rows(location, fresh, now) {
+			if err := tx.QueryRow(ctx, insertOne, row...).Scan(&id); err != nil {
+				return nil, err
+			}
+		}
+		ids[b.files[fresh[0]].Name] = id
+		return ids, nil
+	}
+	var last int64
+	if err := tx.QueryRow(ctx, `select coalesce(max(id), 0) from file_metadata`).Scan(&last); err != nil {
+		return nil, err
+	}
+	if _, err := tx.Insert(ctx, "file_metadata", fileColumns(), b.rows(location, fresh, now)); err != nil {
+		return nil, err
+	}
+	// Ids grow, also of transactions that run beside this one. The sign keeps SQLite from going through all files of the
+	// revision by an index instead of by id.
+	for r, err := range stream(ctx, tx, scanRow, `select id, file_name, sha256 from file_metadata
+		where id > $1 and +location_id = $2`, last, location) {
+		if err != nil {
+			return nil, err
+		}
+		ids[r.name] = r.id
+	}
+	return ids, nil
+}
+
+func fileColumns() []string {
+	return []string{
+		"location_id", "file_name", "dir", "url", "object_size", "object_e_tag", "object_version", "sha256", "row_count",
+		"created_at", "footer_offset", "metadata",
+	}
+}
+
+// insertOne has fileColumns.
+const insertOne = `insert into file_metadata (location_id, file_name, dir, url, object_size, object_e_tag, object_version,
+	sha256, row_count, created_at, footer_offset, metadata) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id`
 
 // rows yields those of file_metadata.
 func (b *batch) rows(location int64, fresh []int, now int64) iter.Seq[[]any] {
@@ -215,6 +247,11 @@ func (b *batch) makeDirectories(ctx context.Context, tx *metadb.Tx, location int
 	if !b.tree {
 		return nil
 	}
+	if len(fresh) == 1 {
+		if known, err := hasParent(ctx, tx, location, b.files[fresh[0]].Name); known || err != nil {
+			return err
+		}
+	}
 	names := make([]string, len(fresh))
 	for n, i := range fresh {
 		names[n] = b.files[i].Name
@@ -233,6 +270,22 @@ func (b *batch) makeDirectories(ctx context.Context, tx *metadb.Tx, location int
 	return err
 }
 
+// hasParent tells whether the directory of a file is there, and so all above it. Where the path itself is a directory it
+// is fs.ErrExist.
+func hasParent(ctx context.Context, tx *metadb.Tx, location int64, name string) (bool, error) {
+	dir, base := splitPath(name)
+	above, parent := splitPath(dir)
+	var itself, there int
+	err := tx.QueryRow(ctx, `select
+		(select count(*) from file_directories where location_id = $1 and dir = $2 and name = $3),
+		(select count(*) from file_directories where location_id = $1 and dir = $4 and name = $5)`,
+		location, dir, base, above, parent).Scan(&itself, &there)
+	if err == nil && itself > 0 {
+		err = isThere(name, "directory")
+	}
+	return dir == "" || there > 0, err
+}
+
 // none is fs.ErrExist where the query finds a path.
 func none(ctx context.Context, tx *metadb.Tx, kind, query string, paths []string, location int64) error {
 	var found string
@@ -243,7 +296,11 @@ func none(ctx context.Context, tx *metadb.Tx, kind, query string, paths []string
 	case err != nil:
 		return err
 	}
-	return fmt.Errorf("%s is a %s in this revision: %w", found, kind, fs.ErrExist)
+	return isThere(found, kind)
+}
+
+func isThere(path, kind string) error {
+	return fmt.Errorf("%s is a %s in this revision: %w", path, kind, fs.ErrExist)
 }
 
 // Parts of a path that is the key of one of rowsOf.

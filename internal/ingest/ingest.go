@@ -60,6 +60,7 @@ type Ingester struct {
 	declaring claims
 	numbers   numbers
 	spool     spool
+	recent    recent
 
 	at func(step string) error // tests fail here, or die; never nil
 }

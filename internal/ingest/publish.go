@@ -33,6 +33,8 @@ type publication struct {
 	job     *datastore.Job     // has the lock of the active revision, nil while nobody needs it
 	files   []stagedFile
 	intent  *intent
+
+	believed bool // something of this was looked up for somebody else, a moment ago
 }
 
 // stagedFile is a file on its way.
@@ -58,12 +60,12 @@ func (s *stagedFile) stored() bool { return s.existing.ID == 0 && !s.repeats }
 // writer has locked fault.ErrConflict.
 func (i *Ingester) Publish(ctx context.Context, t Table, b Batch) ([]Published, error) {
 	for attempt := 1; ; attempt++ {
-		p := &publication{Ingester: i, table: t, batch: b, files: make([]stagedFile, len(b.Files))}
+		p := &publication{Ingester: i, table: t, batch: b, files: make([]stagedFile, len(b.Files)), believed: t.believed}
 		for n, f := range b.Files {
 			p.files[n].File = f
 		}
 		published, err := p.run(ctx)
-		if !errors.Is(err, errMoved) || attempt == maxAttempts {
+		if attempt == maxAttempts || !p.again(ctx, err) {
 			return published, err
 		}
 		if t, err = i.Table(ctx, t.Ref); err != nil {
@@ -174,7 +176,7 @@ func (p *publication) examine(ctx context.Context, s *stagedFile) error {
 // begin chooses the revision, and locks the active one where there is one. A single file of a files table needs no lock:
 // its one transaction is enough.
 func (p *publication) begin(ctx context.Context) (release func(), err error) {
-	active, err := p.Data.Active(ctx, p.table.target.Table)
+	active, err := p.active(ctx)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -259,9 +261,7 @@ func (p *publication) register(ctx context.Context) (rows []datastore.Registered
 	if followsDev(p.table.Ref) {
 		o.Check = p.isDev
 	}
-	if !p.alone() || p.rev.ID == 0 {
-		o.Create.UUID = p.rev.UUID
-	}
+	o.Create.UUID = p.rev.UUID
 	var fresh []datastore.NewFile
 	var done func()
 	o.Remove, done = p.remove()

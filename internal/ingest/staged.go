@@ -21,7 +21,8 @@ type Table struct {
 	Ref  dataset.TableRef
 	Kind manifest.TableKind // "" where nothing declares it: its first parquet file will
 
-	target Target
+	target   Target
+	believed bool // that of a moment ago
 }
 
 // Batch is what becomes visible together.
@@ -95,7 +96,13 @@ func (i *Ingester) List(ctx context.Context, namespace, name string) ([]string, 
 
 // Table finds a table. One that no manifest declares yet is no error, as long as its dataset's next manifest could: it
 // has no Kind.
+//
+// A files table may be that of a moment ago: Publish makes sure of it.
 func (i *Ingester) Table(ctx context.Context, ref dataset.TableRef) (Table, error) {
+	if t, _, ok := i.recent.get(ref); ok {
+		t.believed = true
+		return t, nil
+	}
 	t := Table{Ref: ref}
 	h, m, err := i.manifestOf(ctx, ref.Reference.Or(dataset.Dev))
 	if errors.Is(err, fs.ErrNotExist) && followsDev(ref) {
@@ -108,6 +115,7 @@ func (i *Ingester) Table(ctx context.Context, ref dataset.TableRef) (Table, erro
 	if ok {
 		t.Kind = spec.Kind
 		t.target = Target{datastore.Table{Dataset: ref.Reference.ID, Manifest: h, Name: ref.Table}, spec}
+		i.recent.put(t)
 	}
 	return t, nil
 }
@@ -168,6 +176,7 @@ func (i *Ingester) Register(ctx context.Context, ref dataset.Reference, data []b
 	if err != nil {
 		return Published{}, err
 	}
+	defer i.recent.forget()
 	h, err := i.Registry.Register(ctx, m.Kind, m.Bytes)
 	if err != nil {
 		return Published{}, err

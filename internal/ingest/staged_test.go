@@ -15,8 +15,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/annexfs/annexfs/internal/dataset"
 	"github.com/annexfs/annexfs/internal/fault"
 	"github.com/annexfs/annexfs/internal/ingest"
+	"github.com/annexfs/annexfs/internal/manifest"
 	"github.com/annexfs/annexfs/internal/metadb/metadbtest"
 	"github.com/annexfs/annexfs/internal/objects/objectstest"
 )
@@ -204,6 +206,41 @@ func TestIngester_PublishFiles(t *testing.T) {
 		data := make([]byte, 5)
 		if _, err := content.ReadAt(data, 0); err != nil || string(data) != "small" {
 			t.Errorf("Open: got %q, %v", data, err)
+		}
+	})
+}
+
+// What was looked up a moment ago is believed only while it is true: somebody else replaces the content, and links another
+// manifest, right between two files.
+func TestIngester_PublishMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		const to = "acme/crm/photos"
+		f.publish(t, to, one(f.stage(t, "a", []byte("a"))))
+		f.publish(t, to, one(f.stage(t, "b", []byte("b"))))
+		g := f.again(t)
+		g.add(t, to, ingest.AddOptions{Replace: true}, f.write(t, "only/c", []byte("c")))
+		f.publish(t, to, one(f.stage(t, "a", []byte("another a"))))
+		if diff := cmp.Diff([]string{"a", "c"}, f.active(t, to)); diff != "" {
+			t.Errorf("active after another replaced it (-want +got):\n%s", diff)
+		}
+		m, err := manifest.Parse([]byte(strings.Replace(manifestJSON, `"place"`, `"town"`, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := g.Options.Registry.Register(t.Context(), "dataset", m.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Options.Registry.Link(t.Context(), dataset.ID{Namespace: "acme", Name: "crm"}, h); err != nil {
+			t.Fatal(err)
+		}
+		p := f.publish(t, to, one(f.stage(t, "2026/lyon/a", []byte("a"))))
+		if diff := cmp.Diff([]string{"2026/lyon/a"}, f.active(t, to)); diff != "" {
+			t.Errorf("active after another linked a manifest (-want +got):\n%s", diff)
+		}
+		row, err := f.Options.Data.File(t.Context(), p[0].ID)
+		if err != nil || row.Statistics.Keys["town"] != "lyon" {
+			t.Errorf("key columns: got %v, %v, want those of the new manifest", row.Statistics.Keys, err)
 		}
 	})
 }

@@ -126,19 +126,23 @@ func (s *server) start() error {
 	if !s.allowed {
 		return fmt.Errorf("this test binary has no TestMain that calls metadbtest.Main")
 	}
-	p, err := startProcess()
+	err := s.run(quick)
 	if err != nil {
-		return err
-	}
-	s.process = p
-	// The driver is the one that metadb registers.
-	if s.admin, err = sql.Open("pgx", s.url("postgres")); err != nil {
 		return err
 	}
 	if _, err := s.admin.Exec("create database " + template); err != nil {
 		return err
 	}
 	_, _, err = metadb.Migrate(context.Background(), s.url(template))
+	return err
+}
+
+func (s *server) run(settings string) (err error) {
+	if s.process, err = startProcess(settings); err != nil {
+		return err
+	}
+	// The driver is the one that metadb registers.
+	s.admin, err = sql.Open("pgx", s.url("postgres"))
 	return err
 }
 

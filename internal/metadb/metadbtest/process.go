@@ -20,12 +20,19 @@ const (
 	port      = "5432" // only part of the socket's name
 )
 
-// script makes, starts and keeps a server in the directory $2 with the programs of $1. It says "ready" whenever the
+// quick are the settings of a server whose data nobody needs after a crash of the machine.
+const quick = `
+fsync = off
+full_page_writes = off
+deadlock_timeout = 100ms
+`
+
+// script makes, starts and keeps a server in the directory $2 with the programs of $1 and the settings $3. It says "ready" whenever the
 // server is; each line that it reads restarts the server; the end of its input, which comes also when the test binary is
 // killed, stops it and removes the directory.
 const script = `
 set -eu
-bin=$1 dir=$2
+bin=$1 dir=$2 settings=$3
 ctl() { "$bin/pg_ctl" -D "$dir/data" -s "$@"; }
 trap 'ctl -m immediate stop || true; rm -rf "$dir"' EXIT
 "$bin/initdb" -D "$dir/data" -U ` + superuser + ` --auth=trust --encoding=UTF8 --locale=C --no-sync --no-instructions
@@ -35,9 +42,7 @@ listen_addresses = ''
 unix_socket_directories = '$dir'
 port = ` + port + `
 max_connections = 200
-fsync = off
-full_page_writes = off
-deadlock_timeout = 100ms
+$settings
 END
 start
 echo ready
@@ -56,7 +61,7 @@ type process struct {
 	output *bufio.Scanner
 }
 
-func startProcess() (*process, error) {
+func startProcess(settings string) (*process, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -67,7 +72,7 @@ func startProcess() (*process, error) {
 		return nil, err
 	}
 	p := &process{dir: dir}
-	p.cmd = exec.Command("/bin/sh", "-c", script, "sh", bin, dir)
+	p.cmd = exec.Command("/bin/sh", "-c", script, "sh", bin, dir, settings)
 	p.cmd.Dir = dir
 	p.cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + dir, "LC_ALL=C", "TZ=UTC"}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ^C is for the tests, the server goes last

@@ -1,7 +1,7 @@
 // Command ingest compares ways to bring files into a dataset with plain copies and with other tools that keep what they
 // are given by its content: in one run, by turns, each time into a new repository, and prints medians and ratios.
 //
-// A tool that is not in the PATH (git-annex, dvc) is a row that says so; so is PostgreSQL without -postgres.
+// What is not there (git-annex, dvc, PostgreSQL's programs) is a row that says so.
 package main
 
 import (
@@ -16,12 +16,14 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/annexfs/annexfs/internal/metadb/metadbtest"
 )
 
 type options struct {
-	annexfs, dir, postgres string
-	mebibytes, files       int
-	repetitions            int
+	annexfs, dir     string
+	mebibytes, files int
+	repetitions      int
 }
 
 func main() {
@@ -37,7 +39,6 @@ func run(ctx context.Context) (err error) {
 	var o options
 	flag.StringVar(&o.annexfs, "annexfs", "bin/annexfs", "the program")
 	flag.StringVar(&o.dir, "dir", "", "an existing directory on the disk to measure (default: that of temporary files)")
-	flag.StringVar(&o.postgres, "postgres", "", "URL of an empty database, for registrations in PostgreSQL")
 	flag.IntVar(&o.mebibytes, "mib", 2048, "size of the parquet files together")
 	flag.IntVar(&o.files, "files", 10_000, "number of small files")
 	flag.IntVar(&o.repetitions, "repetitions", 3, "of everything")
@@ -54,6 +55,11 @@ func run(ctx context.Context) (err error) {
 	if err := b.generate(); err != nil {
 		return err
 	}
+	if b.postgres, err = metadbtest.StartDurable(); err != nil {
+		b.noPostgres = err.Error()
+	} else {
+		defer func() { err = errors.Join(err, b.postgres.Stop()) }()
+	}
 	for _, suite := range [][]way{b.large(), b.small()} {
 		if err := b.compare(ctx, suite); err != nil {
 			return err
@@ -66,7 +72,7 @@ func run(ctx context.Context) (err error) {
 type way struct {
 	title   string // of the suite, in its first way, which the others are compared with
 	name    string
-	needs   string // a program; "" needs none
+	missing string // what it needs and is not there; "" where it can be done
 	prepare func(ctx context.Context, dir string) error
 	work    func(ctx context.Context, dir string) error
 	cleanUp func(dir string) error
@@ -79,7 +85,7 @@ func (b *bed) compare(ctx context.Context, ways []way) error {
 	times := make([][]float64, len(ways))
 	for range b.repetitions {
 		for i, w := range ways {
-			if _, err := exec.LookPath(w.needs); w.needs != "" && err != nil {
+			if w.missing != "" {
 				continue
 			}
 			seconds, err := b.once(ctx, w)
@@ -93,7 +99,7 @@ func (b *bed) compare(ctx context.Context, ways []way) error {
 	plain := median(times[0])
 	for i, w := range ways {
 		if len(times[i]) == 0 {
-			fmt.Printf("| %s | NOT RUN: %s is not in the PATH | | | |\n", w.name, w.needs)
+			fmt.Printf("| %s | NOT RUN: %s | | | |\n", w.name, w.missing)
 			continue
 		}
 		m := median(times[i])
@@ -121,6 +127,14 @@ func (b *bed) once(ctx context.Context, w way) (seconds float64, err error) {
 	begin := time.Now()
 	err = w.work(ctx, dir)
 	return time.Since(begin).Seconds(), err
+}
+
+// notInPath says that a program is missing, if it is.
+func notInPath(program string) string {
+	if _, err := exec.LookPath(program); err != nil {
+		return program + " is not in the PATH"
+	}
+	return ""
 }
 
 func median(v []float64) float64 {

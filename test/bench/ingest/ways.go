@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/annexfs/annexfs/internal/metadb/metadbtest"
 )
 
 const manifest = `{"kind":"dataset","tables":{"small":{"kind":"files"},"big":{"kind":"parquet","schema":{"fields":[
@@ -24,7 +26,9 @@ const (
 
 type bed struct {
 	options
-	dir string
+	dir        string
+	postgres   *metadbtest.Durable
+	noPostgres string // why there is none
 }
 
 type record struct {
@@ -100,15 +104,24 @@ func (b *bed) small() []way {
 		{name: "cp -r, then sync", work: shell("cp -r " + from + " copy && sync -f copy")},
 		b.way("cp -r into @staging", true, "cp -r "+from+" mnt/bench/data/@staging/small/"),
 		b.way("annexfs add", false, b.annexfs+" --repo repo add bench/data/small "+from),
-		{name: "dvc add", needs: "dvc", prepare: shell("cp -r " + from + " small && dvc init -q --no-scm"), work: shell("dvc add -q small")},
-		{name: "git annex add", needs: "git-annex",
+		{name: "dvc add", missing: notInPath("dvc"), prepare: shell("cp -r " + from + " small && dvc init -q --no-scm"), work: shell("dvc add -q small")},
+		{name: "git annex add", missing: notInPath("git-annex"),
 			prepare: shell("cp -r " + from + " small && git init -q && git annex init -q"), work: shell("git annex add -q small"),
 			cleanUp: func(dir string) error { return shell("chmod -R u+w .")(context.Background(), dir) }},
 	}
-	if b.postgres != "" {
-		w := b.way("annexfs add, PostgreSQL", false, b.annexfs+" --repo repo add bench/data/small "+from)
-		w.prepare = b.repository(false, "--database '"+b.postgres+"'")
-		w.cleanUp = nil
+	for _, w := range []way{
+		b.way("cp -r into @staging, PostgreSQL", true, "cp -r "+from+" mnt/bench/data/@staging/small/"),
+		b.way("annexfs add, PostgreSQL", false, b.annexfs+" --repo repo add bench/data/small "+from),
+	} {
+		mounted := w.cleanUp != nil
+		w.prepare = func(ctx context.Context, dir string) error {
+			url, err := b.postgres.Database(ctx)
+			if err != nil {
+				return err
+			}
+			return b.repository(mounted, "--database '"+url+"'")(ctx, dir)
+		}
+		w.missing = b.noPostgres
 		ways = append(ways, w)
 	}
 	return each(ways, float64(b.files), "files")

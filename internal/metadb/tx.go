@@ -24,7 +24,7 @@ const (
 type Tx struct {
 	db      *DB
 	conn    *sql.Conn
-	tx      *sql.Tx
+	tx      statements
 	changes []Change
 	err     error // the first failure
 }
@@ -57,19 +57,18 @@ func (db *DB) update(ctx context.Context, fn func(*Tx) error) (head int64, err e
 		return 0, err
 	}
 	defer conn.Close()
-	// ctx ends the transaction until its commit begins; then only the timeout does.
-	txCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	stop := context.AfterFunc(ctx, cancel)
-	defer stop()
-	sqlTx, err := conn.BeginTx(txCtx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	begin := beginServer
+	if db.Dialect() == SQLite {
+		begin = beginEmbedded
+	}
+	sqlTx, err := begin(ctx, conn)
 	if lost(err) {
 		err = fmt.Errorf("%w: %w", errNotBegun, err)
 	}
 	if err != nil {
 		return 0, cause(ctx, err)
 	}
-	defer sqlTx.Rollback() // does nothing after a commit
+	defer sqlTx.rollback()
 	tx := &Tx{db: db, conn: conn, tx: sqlTx}
 	if err := fn(tx); err != nil {
 		if retriable(tx.err) {
@@ -83,14 +82,7 @@ func (db *DB) update(ctx context.Context, fn func(*Tx) error) (head int64, err e
 	if tx.err != nil {
 		return 0, tx.err
 	}
-	if !stop() {
-		return 0, ctx.Err()
-	}
-	defer time.AfterFunc(commitTimeout, cancel).Stop()
-	if err := sqlTx.Commit(); err != nil {
-		return 0, fmt.Errorf("commit: %w", err)
-	}
-	return head, nil
+	return head, sqlTx.commit(ctx)
 }
 
 // cause makes sure that the failure of a statement that ctx ended can be told from others.

@@ -65,3 +65,12 @@ func (h *dirHandle) entries(ctx context.Context, rewind bool) (*listing, error) 
 	}
 	return h.listing, nil
 }
+
+// close gives up the listing and tells about how many bytes it took.
+func (h *dirHandle) close() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	size := h.listing.bytes()
+	h.listing = nil
+	return size
+}

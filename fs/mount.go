@@ -67,8 +67,8 @@ type Server struct {
 	server   *fuse.Server
 	writable *writable // nil: nothing can be written
 	stop     context.CancelFunc
-	watched  chan struct{}
 	served   chan struct{}
+	behind   sync.WaitGroup // what runs besides, until stop
 	end      sync.Once
 }
 
@@ -89,7 +89,7 @@ func Mount(ctx context.Context, b Backend, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{tree: t, watched: make(chan struct{}), served: make(chan struct{})}
+	s := &Server{tree: t, served: make(chan struct{})}
 	if err := s.openStaging(ctx); err != nil {
 		return nil, err
 	}
@@ -117,16 +117,14 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("mounting on %s: %w", o.Mountpoint, err)
 	}
-	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	go func() {
 		defer close(s.served)
 		s.server.Serve()
 	}()
-	go func() {
-		defer close(s.watched)
-		s.tree.watch(watching, head)
-	}()
+	s.behind.Go(func() { s.tree.watch(behind, head) })
+	s.behind.Go(func() { s.tree.trim.run(behind) })
 	if err := s.server.WaitMount(); err != nil {
 		return errors.Join(fmt.Errorf("mounting on %s: %w", o.Mountpoint, err), s.Unmount())
 	}
@@ -206,7 +204,7 @@ func (t *tree) Init(s *fuse.Server) { t.server = s }
 func (s *Server) Wait() {
 	<-s.served
 	s.stop()
-	<-s.watched
+	s.behind.Wait()
 	s.end.Do(func() {
 		if err := s.writable.close(); err != nil {
 			s.tree.log.Error("closing staging", "error", err)

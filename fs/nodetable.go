@@ -59,15 +59,16 @@ func (t *nodeTable) get(ino uint64) node {
 	return nil
 }
 
-func (t *nodeTable) forget(ino, lookups uint64) {
+// forget takes back lookups, and tells whether the node is no longer known.
+func (t *nodeTable) forget(ino, lookups uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	k := t.nodes[ino]
 	if k == nil || k.fixed {
-		return
+		return false
 	}
 	if k.lookups -= min(lookups, k.lookups); k.lookups > 0 {
-		return
+		return false
 	}
 	delete(t.nodes, ino)
 	if m, ok := k.node.(member); ok {
@@ -76,6 +77,7 @@ func (t *nodeTable) forget(ino, lookups uint64) {
 			delete(t.byDataset, m.datasetID())
 		}
 	}
+	return true
 }
 
 // members are the known nodes of one dataset.

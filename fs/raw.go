@@ -88,7 +88,9 @@ func (t *tree) fillAttr(a attr, out *fuse.Attr) {
 
 func (t *tree) Forget(nodeid, nlookup uint64) {
 	t.stats.count(opForget)
-	t.nodes.forget(nodeid, nlookup)
+	if t.nodes.forget(nodeid, nlookup) {
+		t.trim.gaveUp(nodeBytes)
+	}
 }
 
 func (t *tree) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {

@@ -41,6 +41,7 @@ func (t *tree) ReleaseDir(in *fuse.ReleaseIn) {
 	if c, ok := h.dir.(cachedListing); ok {
 		c.listingState().closed()
 	}
+	t.trim.gaveUp(h.close())
 }
 
 func (t *tree) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
@@ -73,7 +74,7 @@ func (t *tree) readDir(cancel <-chan struct{}, in *fuse.ReadIn, add func(fuse.Di
 	if err != nil {
 		return t.status("readdir", in.NodeId, err)
 	}
-	for i := int(in.Offset & (1<<offsetBits - 1)); i < len(l.records)+2; i++ {
+	for i := int(in.Offset & (1<<offsetBits - 1)); i < l.size+2; i++ {
 		e := entry{name: ".", attr: attr{ino: in.NodeId, mode: modeDir}}
 		switch i {
 		case 0:

@@ -33,6 +33,7 @@ type tree struct {
 	handles   handles
 	inodes    *backings
 	blocks    *blockCache
+	trim      *trimmer
 	files     *lru.Cache[int64, datastore.File]
 	manifests *lru.Cache[dataset.Hash, *manifest.Manifest]
 	stats     stats
@@ -40,7 +41,7 @@ type tree struct {
 }
 
 func newTree(b Backend, o Options) (*tree, error) {
-	t := &tree{readOnly: newReadOnly(), Backend: b, opts: o, log: o.Logger, started: time.Now()}
+	t := &tree{readOnly: newReadOnly(), Backend: b, opts: o, log: o.Logger, started: time.Now(), trim: newTrimmer()}
 	var err error
 	if t.files, err = lru.New[int64, datastore.File](knownFiles); err != nil {
 		return nil, err

@@ -165,7 +165,7 @@ func (t *tree) tableChanged(ctx context.Context, d *tableDir, replaced bool) {
 		t.log.Warn("a table cannot be listed again", "dataset", d.datasetID().String(), "table", d.spec.Name, "error", err)
 		return
 	}
-	for i := range l.records {
+	for i := range l.size {
 		if e := l.at(i); e.node == nil {
 			t.dropEntry(d.inode, e.name)
 		}

@@ -28,13 +28,16 @@ func (s *Store) List(ctx context.Context, locationID int64, dir string) iter.Seq
 	if dir != "" {
 		prefix = dir + "/"
 	}
-	return stream(ctx, s.db, scanEntry, `select id, path, size, created_at, dir from (
+	query := `select id, path, size, created_at, dir from (
 			select id, file_name as path, object_size as size, created_at, false as dir
 			from file_metadata where location_id = $1 and dir = $2
 			union all
 			select id, $3 || name, 0, created_at, true
 			from file_directories where location_id = $1 and dir = $2) e
-		order by path`, locationID, dir, prefix)
+		order by path`
+	return func(yield func(Entry, error) bool) {
+		stream(ctx, s.db, new(entryScanner).scan, query, locationID, dir, prefix)(yield)
+	}
 }
 
 // Lookup finds a path in the active revision of t or, where that has none, in the newest retained one that has, so
@@ -79,14 +82,25 @@ func (s *Store) FilesBetween(ctx context.Context, locationID, first, last int64)
 		where id between $1 and $2 and +location_id = $3 order by id`, first, last, locationID)
 }
 
-func scanEntry(row scanner) (Entry, error) {
-	var e Entry
-	var created int64
-	if err := row.Scan(&e.ID, &e.Path, &e.Size, &created, &e.Dir); err != nil {
+func scanEntry(row scanner) (Entry, error) { return new(entryScanner).scan(row) }
+
+// entryScanner scans entries one by one into the same place.
+type entryScanner struct {
+	entry   Entry
+	created int64
+	dest    []any // pointers to them
+}
+
+func (s *entryScanner) scan(row scanner) (Entry, error) {
+	e := &s.entry
+	if s.dest == nil {
+		s.dest = []any{&e.ID, &e.Path, &e.Size, &s.created, &e.Dir}
+	}
+	if err := row.Scan(s.dest...); err != nil {
 		return Entry{}, err
 	}
-	e.Name, e.ModTime = path.Base(e.Path), metadb.Time(created)
-	return e, nil
+	e.Name, e.ModTime = path.Base(e.Path), metadb.Time(s.created)
+	return *e, nil
 }
 
 // splitPath cuts a path into its directory, "" for the root, and its last element.

@@ -33,7 +33,8 @@ const (
 
 // args are the parameters of ofTable.
 func (t Table) args(more ...any) []any {
-	return append([]any{string(t.Dataset.Namespace), string(t.Dataset.Name), t.Manifest.String(), string(t.Name)}, more...)
+	args := append(make([]any, 0, 4+len(more)), string(t.Dataset.Namespace), string(t.Dataset.Name), t.Manifest.String(), string(t.Name))
+	return append(args, more...)
 }
 
 // CreateOptions say how a revision begins.

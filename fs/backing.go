@@ -172,10 +172,15 @@ func (b *backing) read(ctx context.Context, buf []byte, off int64) (fuse.ReadRes
 }
 
 // localFile is read by the daemon where the kernel may not do it itself.
-type localFile struct{ f *os.File }
+type localFile struct {
+	f    *os.File
+	size int64
+}
 
+// read asks for no more than there is: a short read costs the splice a second pipe. The kernel asks for whole pages.
 func (l *localFile) read(_ context.Context, buf []byte, off int64) (fuse.ReadResult, error) {
-	return fuse.ReadResultFd(l.f.Fd(), off, len(buf)), nil
+	n := max(0, min(int64(len(buf)), l.size-off))
+	return fuse.ReadResultFd(l.f.Fd(), off, int(n)), nil
 }
 
 func (l *localFile) close() error { return l.f.Close() }

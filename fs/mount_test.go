@@ -33,17 +33,25 @@ type repo struct {
 
 func newRepo(t *testing.T) *repo {
 	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "objects"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return newRepoOn(t, "file://"+filepath.Join(dir, "objects"))
+}
+
+// newRepoOn is a repository with its objects in the store of that URL.
+func newRepoOn(t *testing.T, objectsURL string) *repo {
+	t.Helper()
 	ctx, dir := t.Context(), t.TempDir()
 	url := "sqlite:" + filepath.Join(dir, "annexfs.db")
 	must[int64](t)(first(metadb.Migrate(ctx, url)))
 	db := must[*metadb.DB](t)(metadb.Open(ctx, url, metadb.Options{}))
 	t.Cleanup(func() { db.Close() })
-	for _, d := range []string{"objects", "files"} {
-		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.Mkdir(filepath.Join(dir, "files"), 0o755); err != nil {
+		t.Fatal(err)
 	}
-	objs := must[*objects.Store](t)(objects.Open(ctx, "file://"+filepath.Join(dir, "objects")))
+	objs := must[*objects.Store](t)(objects.Open(ctx, objectsURL))
 	t.Cleanup(func() { objs.Close() })
 	r := &repo{t: t, Backend: fs.Backend{DB: db, Objects: objs, Registry: registry.New(db, objs),
 		Data:  datastore.New(db, objs, datastore.Options{}),

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/annexfs/annexfs/datastore"
+	"github.com/annexfs/annexfs/internal/fault"
 	"github.com/annexfs/annexfs/internal/objects"
 )
 
@@ -24,6 +26,7 @@ type blockCache struct {
 	store   *objects.Store
 	blocks  *lru.Cache[blockKey, []byte]
 	flights singleflight.Group
+	fetched atomic.Int64 // bytes that came from the store
 }
 
 type blockKey struct {
@@ -68,6 +71,7 @@ func (c *blockCache) fetch(ctx context.Context, key blockKey, size int64) ([]byt
 	if _, err := io.ReadFull(r, data); err != nil {
 		return nil, fmt.Errorf("reading %s at %d: %w", key.url, off, err)
 	}
+	c.fetched.Add(int64(len(data)))
 	return data, nil
 }
 
@@ -85,16 +89,19 @@ func newObject(t *tree, f datastore.File) *object { return &object{t: t, file: f
 
 func (o *object) close() error { return nil }
 
+// read answers with the blocks themselves: they are not copied into buf, and not changed as long as anybody has them.
 func (o *object) read(ctx context.Context, buf []byte, off int64) (fuse.ReadResult, error) {
-	n := 0
-	for n < len(buf) && off+int64(n) < o.file.Size {
+	var parts [][]byte
+	for n := 0; n < len(buf) && off+int64(n) < o.file.Size; {
 		part, err := o.at(ctx, off+int64(n))
 		if err != nil {
 			return nil, err
 		}
-		n += copy(buf[n:], part)
+		part = part[:min(len(part), len(buf)-n)]
+		parts = append(parts, part)
+		n += len(part)
 	}
-	return fuse.ReadResultData(buf[:n]), nil
+	return fuse.ReadResultVector(parts), nil
 }
 
 // at are bytes of the file from off on, as many as one place holds.
@@ -102,6 +109,9 @@ func (o *object) at(ctx context.Context, off int64) ([]byte, error) {
 	if start := o.file.FooterOffset; start > 0 && off >= start {
 		o.once.Do(func() {
 			f, err := o.t.Data.Footer(context.WithoutCancel(ctx), o.file.ID)
+			if err == nil && int64(len(f.Bytes)) != o.file.Size-start {
+				err = fmt.Errorf("%w: the footer of %s is kept with %d bytes", fault.ErrCorrupt, o.file.URL, len(f.Bytes))
+			}
 			o.footer, o.err = f.Bytes, err
 		})
 		if o.err != nil {

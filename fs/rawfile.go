@@ -61,17 +61,22 @@ func (t *tree) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.R
 			return nil, fuse.EBADF
 		}
 		data := h.data[min(in.Offset, uint64(len(h.data))):]
-		return fuse.ReadResultData(data[:min(len(buf), len(data))]), fuse.OK
+		data = data[:min(len(buf), len(data))]
+		t.stats.bytesRead.Add(int64(len(data)))
+		return fuse.ReadResultVector([][]byte{data}), fuse.OK // go-fuse makes a pipe in vain for ReadResultData
 	}
 	b := t.inodes.get(in.NodeId)
 	if b == nil {
 		return nil, fuse.EBADF
 	}
-	t.stats.bytesRead.Add(int64(len(buf)))
 	r, err := patiently(cancel, &in.InHeader, func(ctx context.Context) (fuse.ReadResult, error) {
 		return b.read(ctx, buf, int64(in.Offset))
 	})
-	return r, t.status("read", in.NodeId, err)
+	if err != nil {
+		return nil, t.status("read", in.NodeId, err)
+	}
+	t.stats.bytesRead.Add(int64(r.Size()))
+	return r, fuse.OK
 }
 
 // Lseek knows no holes: the kernel's generic answer is right for every file here.

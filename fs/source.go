@@ -37,7 +37,7 @@ func (t *tree) openSource(ctx context.Context, ino uint64) (source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &localFile{file}, nil
+		return &localFile{file, f.Size}, nil
 	}
 	return newObject(t, f), nil
 }
@@ -50,7 +50,7 @@ func (t *tree) openKey(key dataset.Key) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &localFile{f}, nil
+	return &localFile{f, key.Size}, nil
 }
 
 // size is the length in bytes of a file that is open.

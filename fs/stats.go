@@ -35,7 +35,7 @@ var opNames = [opCount]string{"LOOKUP", "FORGET", "GETATTR", "READLINK", "ACCESS
 type stats struct {
 	requests        [opCount]atomic.Int64
 	errors          atomic.Int64 // requests that failed for a reason the reader cannot see
-	bytesRead       atomic.Int64 // asked of the daemon by READ
+	bytesRead       atomic.Int64 // that answers to READ carried, from the daemon's memory or by splice
 	backingOpens    atomic.Int64 // files registered for passthrough
 	backingFailures atomic.Int64
 	notifications   atomic.Int64
@@ -58,7 +58,8 @@ type Status struct {
 	MetadataQueries int64            `json:"metadata_queries"`
 	Requests        map[string]int64 `json:"requests"`
 	Errors          int64            `json:"errors"`
-	BytesRead       int64            `json:"bytes_read"` // through the daemon
+	BytesRead       int64            `json:"bytes_read"`    // through the daemon, copied or spliced
+	BytesFetched    int64            `json:"bytes_fetched"` // of objects in a bucket
 	Notifications   int64            `json:"notifications"`
 	Nodes           int              `json:"nodes"` // directories, symlinks and generated files that the kernel knows
 	Handles         int              `json:"handles"`
@@ -87,7 +88,7 @@ func (t *tree) report() Status {
 		Version: t.opts.Version, PID: t.opts.pid, Mountpoint: t.opts.Mountpoint, StartedAt: t.started.UTC(),
 		HeardAt: time.Unix(0, t.stats.heard.Load()).UTC(), Change: t.stats.change.Load(),
 		Dialect: string(t.DB.Dialect()), Objects: t.Objects.URL(), MetadataQueries: t.DB.Queries(),
-		Requests: requests, Errors: t.stats.errors.Load(), BytesRead: t.stats.bytesRead.Load(),
+		Requests: requests, Errors: t.stats.errors.Load(), BytesRead: t.stats.bytesRead.Load(), BytesFetched: t.blocks.fetched.Load(),
 		Notifications: t.stats.notifications.Load(), Nodes: t.nodes.len(), Handles: t.handles.len(), OpenFiles: open,
 		Passthrough: PassthroughState{Enabled: enabled, Registered: t.stats.backingOpens.Load() - t.stats.backingFailures.Load(),
 			Idle: idle, Failures: t.stats.backingFailures.Load()},

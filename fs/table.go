@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	iofs "io/fs"
-	"strings"
 	"time"
 
 	"github.com/annexfs/annexfs/datastore"
@@ -113,4 +112,9 @@ func possibleFile(spec manifest.Table, name string) bool {
 	return err == nil
 }
 
-func join(dir, name string) string { return strings.TrimPrefix(dir+"/"+name, "/") }
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}

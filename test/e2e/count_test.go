@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/annexfs/annexfs/test/harness"
 )
@@ -150,6 +151,32 @@ func TestMemory_Footers(t *testing.T) {
 		t.Errorf("with %d MB of footers the daemon's peak grew by %d MB (from %d MB), want at most %d MB",
 			files*footer>>20, grown>>20, small>>20, int64(slack)>>20)
 	}
+}
+
+// TestMemory_Listing holds that listing many files takes the daemon a bounded number of bytes for each of them, and none
+// a few seconds later.
+func TestMemory_Listing(t *testing.T) {
+	harness.EachUser(t, func(t *testing.T, u harness.User) {
+		const files, perFile, slack = 400_000, 200, 24 << 20 // slack: what reading anything at all takes
+		r := harness.NewRepo(t, u, harness.Backend{})
+		hash := r.Register("big/table", harness.SampleManifest("memory"))
+		r.RegisterRows(harness.Rows{Table: "big/table/orders", Hash: hash, Count: files})
+		m := r.Mount()
+		defer m.Unmount()
+		begin := m.Memory("RssAnon")
+		base := m.Memory("VmHWM")
+		equal(t, "files listed", len(harness.Names(t, m.Path("big/table/@"+hash+"/orders"))), files)
+		if grown := m.Memory("VmHWM") - base; grown > files*perFile+slack {
+			t.Errorf("the daemon's peak grew by %d bytes for each file, want at most %d", grown/files, perFile)
+		}
+		grown := m.Memory("RssAnon") - begin
+		for deadline := time.Now().Add(10 * time.Second); grown > slack && time.Now().Before(deadline); grown = m.Memory("RssAnon") - begin {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if grown > slack {
+			t.Errorf("ten seconds after the listing the daemon has %d MB more than before, want at most %d MB", grown>>20, int64(slack)>>20)
+		}
+	})
 }
 
 // follow stats a path through its symlinks.

@@ -130,7 +130,7 @@ type activeRecord struct {
 // recordKey is the object that says which revision of t is active. Revisions are called by their UUID, so none is
 // called like it.
 func (t Table) recordKey() string {
-	return t.prefix() + t.Manifest.String() + ".active.json"
+	return t.prefix() + t.Manifest.String() + recordSuffix
 }
 
 // recordActive writes the record after a transaction that changed it. The change is committed and stays, so that a

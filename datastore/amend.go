@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"time"
 
 	"github.com/annexfs/annexfs/internal/dataset"
@@ -167,20 +166,4 @@ func (s *Store) Content(ctx context.Context, locationID int64, sum [32]byte) (Fi
 		return File{}, fmt.Errorf("content %x in revision %d: %w", sum, locationID, err)
 	}
 	return f, nil
-}
-
-// Named tells whether a file of any revision of the table, under whichever manifest, has that url. Objects of a parquet
-// table are named by files of that table only.
-func (s *Store) Named(ctx context.Context, t Table, url string) (bool, error) {
-	var id int64
-	err := s.db.QueryRow(ctx, `select f.id from physical_tables p join file_metadata f on f.location_id = p.id
-		where p.dataset_namespace = $1 and p.dataset_name = $2 and p.table_name = $3 and f.file_name = $4 and f.url = $5
-		limit 1`, string(t.Dataset.Namespace), string(t.Dataset.Name), string(t.Name), path.Base(url), url).Scan(&id)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("who names %s: %w", url, err)
-	}
-	return true, nil
 }

@@ -3,6 +3,9 @@
 //
 //	<dir>/091/de9/SHA256E-s5--2cf2….txt    a file, mode 0444; the directories come from the key's MD5
 //	<dir>/tmp/                             what is being inserted, and what crashes left of it
+//
+// A file's time of modification is when somebody last stored its content or found it here, so that what is old and what
+// nobody names can be collected while others insert: both lock the file (flock) for the moment.
 package filestore
 
 import (
@@ -12,8 +15,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
-	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/annexfs/annexfs/internal/dataset"
@@ -34,8 +38,10 @@ type Options struct {
 // Info describes a file of the store.
 type Info struct {
 	Key     dataset.Key
-	Size    int64 // of the file; where it is not the key's, the file is corrupt
-	ModTime time.Time
+	Size    int64     // of the file; where it is not the key's, the file is corrupt
+	ModTime time.Time // when it was stored, or found by an insertion
+	// ChangeTime is when the file system last noted anything of it. Nobody can set it.
+	ChangeTime time.Time
 }
 
 // Store is an open file store. Its methods may be called concurrently, and several processes may use one directory.
@@ -86,7 +92,15 @@ func (s *Store) Stat(key dataset.Key) (Info, error) {
 	if err != nil {
 		return Info{}, fmt.Errorf("stat key %s: %w", key, err)
 	}
-	return Info{Key: key, Size: info.Size(), ModTime: info.ModTime()}, nil
+	return infoOf(key, info), nil
+}
+
+func infoOf(key dataset.Key, info fs.FileInfo) Info {
+	i := Info{Key: key, Size: info.Size(), ModTime: info.ModTime()}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		i.ChangeTime = time.Unix(st.Ctim.Unix())
+	}
+	return i
 }
 
 // Verify says fault.ErrCorrupt, and how, when the file is not what its key says: at once when its size is wrong,
@@ -115,20 +129,20 @@ func (s *Store) Delete(key dataset.Key) error {
 	return nil
 }
 
-// RemoveLeftovers removes what insertions that never ended left behind, as far as it was written to before that time,
-// and returns how many files it was. Choose a time that no living insertion can be older than.
+// Leftovers yields what insertions that never ended left behind, as far as it was written to before that time: choose one
+// that no living insertion can be older than. See durable.Tree.Leftovers.
+func (s *Store) Leftovers(before time.Time) iter.Seq2[durable.Leftover, error] {
+	return s.tree.Leftovers(tmpDir, false, before)
+}
+
+// RemoveLeftovers removes all of Leftovers, and returns how many files it was.
 func (s *Store) RemoveLeftovers(before time.Time) (int, error) {
-	entries, err := os.ReadDir(s.tree.Path(tmpDir))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("remove leftovers: %w", err)
-	}
 	removed := 0
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !durable.IsTemp(e.Name()) || !info.ModTime().Before(before) {
-			continue // a file that is gone by now was no leftover
+	for left, err := range s.Leftovers(before) {
+		if err == nil {
+			err = os.Remove(left.Path)
 		}
-		if err := os.Remove(filepath.Join(s.tree.Path(tmpDir), e.Name())); err != nil {
+		if err != nil {
 			return removed, fmt.Errorf("remove leftovers: %w", err)
 		}
 		removed++

@@ -15,8 +15,9 @@ import (
 )
 
 // Insert stores what r has until EOF, under the key of that content and of name's extension. When it returns without
-// an error the file is there, whole and durable; after any error or crash nothing of it can be seen. New is false
-// when a file of that key and the right size was there, which is then left as it was; one of another size is replaced.
+// an error the file is there, whole and durable; after any error or crash nothing of it can be seen. Created is
+// false when a file of that key and the right size was there, of which nothing but the time changes (see Refresh); one of
+// another size is replaced.
 func (s *Store) Insert(ctx context.Context, r io.Reader, name string) (key dataset.Key, created bool, err error) {
 	f, err := s.tree.Create(tmpDir)
 	if err != nil {
@@ -83,14 +84,10 @@ func (s *Store) Adopt(path string, key dataset.Key) (created bool, err error) {
 		err = s.tree.Adopt(src, path, fileName(key))
 	}
 	if errors.Is(err, fs.ErrExist) {
-		there, err := s.Stat(key)
-		if err == nil && there.Size != key.Size {
-			err = durable.ErrCopy
+		if s.Refresh(key) != nil {
+			return false, durable.ErrCopy // it is of another size, gone again, or another user's
 		}
-		if err == nil {
-			err = os.Remove(path)
-		}
-		return false, err
+		return false, os.Remove(path)
 	}
 	if err != nil {
 		return false, fmt.Errorf("adopt %s: %w", path, err)
@@ -147,7 +144,7 @@ func (s *Store) place(key dataset.Key, commit func(exclusive bool) error) (creat
 		absent := errors.Is(err, fs.ErrNotExist)
 		switch {
 		case err == nil && info.Size == key.Size:
-			err = s.tree.Settle(fileName(key))
+			err = s.find(key, commit, &created)
 		case err == nil || absent:
 			created = true
 			err = commit(absent)
@@ -155,13 +152,32 @@ func (s *Store) place(key dataset.Key, commit func(exclusive bool) error) (creat
 		switch {
 		case err == nil:
 			return created, nil
-		case absent && errors.Is(err, fs.ErrExist):
+		case absent && errors.Is(err, fs.ErrExist), errors.Is(err, errGone):
 			created = false // somebody was faster: look again
 		default:
 			return false, fmt.Errorf("insert key %s: %w", key, err)
 		}
 	}
 }
+
+// find takes the file that is there. One whose time we may not change, because it is another user's, is replaced.
+func (s *Store) find(key dataset.Key, commit func(exclusive bool) error, created *bool) error {
+	err := s.Refresh(key)
+	switch {
+	case err == nil:
+		return s.tree.Settle(fileName(key))
+	case errors.Is(err, fs.ErrPermission):
+		*created = true
+		return commit(false)
+	case errors.Is(err, fs.ErrNotExist):
+		return errGone
+	default:
+		return err
+	}
+}
+
+// errGone says that a file was there a moment ago.
+var errGone = errors.New("the file is gone")
 
 func (s *Store) key(size int64, sum [sha256.Size]byte, name string) dataset.Key {
 	return dataset.Key{Size: size, Sum: sum, Ext: dataset.Extension(name, s.maxExtension)}

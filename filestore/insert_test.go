@@ -39,8 +39,8 @@ func TestStore_Insert(t *testing.T) {
 	if got, created, err := s.Insert(t.Context(), strings.NewReader("hello"), "other.txt"); got != key || created || err != nil {
 		t.Errorf("Insert again = %s, %v, %v, want %s, false", got, created, err, key)
 	}
-	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
-		t.Errorf("Insert again changed the file: %v, %v", after, err)
+	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) || after.ModTime().Before(before.ModTime()) {
+		t.Errorf("Insert again made another file: %v, %v", after, err)
 	}
 	other, created, err := s.Insert(t.Context(), strings.NewReader("hello"), "hello.tar.gz")
 	if err != nil || other.Ext != ".tar.gz" || other == key || !created {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,8 +67,9 @@ func (t *Tree) Create(dir string) (*File, error) {
 }
 
 // Rename moves src, an open regular file that lies at path, to that slash-separated name, as Commit does. Nothing is
-// copied and nothing read. Where that cannot be the error is ErrCopy and src is as it was: on another file system,
-// and when somebody could still write to it by another name or because he owns it.
+// copied and nothing read, but the time of modification becomes now: what the tree holds is as old as its being there.
+// Where that cannot be the error is ErrCopy and src is as it was but for its time: on another file system, and when
+// somebody could still write to it by another name or because he owns it.
 func (t *Tree) Rename(src *os.File, path, name string, exclusive bool) error {
 	if err := own(src); err != nil {
 		return err
@@ -110,7 +112,7 @@ func (t *Tree) SyncAll() error {
 	return errors.Join(err, d.Close())
 }
 
-// own makes the file ours alone.
+// own makes the file ours alone, and young.
 func own(f *os.File) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -119,11 +121,19 @@ func own(f *os.File) error {
 	if st.Nlink != 1 {
 		return fmt.Errorf("%w: %s has %d names", ErrCopy, f.Name(), st.Nlink)
 	}
-	if int(st.Uid) == os.Geteuid() {
-		return nil
+	if int(st.Uid) != os.Geteuid() {
+		if err := f.Chown(os.Geteuid(), os.Getegid()); err != nil {
+			return fmt.Errorf("%w: %w", ErrCopy, err)
+		}
 	}
-	if err := f.Chown(os.Geteuid(), os.Getegid()); err != nil {
-		return fmt.Errorf("%w: %w", ErrCopy, err)
+	return Touch(f)
+}
+
+// Touch says that a file, which is ours, was modified now. fs.ErrPermission where it is another user's.
+func Touch(f *os.File) error {
+	now := unix.NsecToTimeval(time.Now().UnixNano())
+	if err := unix.Futimes(int(f.Fd()), []unix.Timeval{now, now}); err != nil {
+		return &fs.PathError{Op: "touch", Path: f.Name(), Err: err}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/annexfs/annexfs/internal/durable"
 )
@@ -94,4 +95,14 @@ func (l *local) holdsObject(ctx context.Context, dir string) (found bool) {
 		return false
 	})
 	return found
+}
+
+// Leftovers yields the unfinished files that killed processes have left in a directory, as far as they were last written
+// to before that time; a bucket has none that can be listed. See durable.Tree.Leftovers.
+func (s *Store) Leftovers(before time.Time) iter.Seq2[durable.Leftover, error] {
+	l, ok := s.driver.(*local)
+	if !ok {
+		return func(func(durable.Leftover, error) bool) {}
+	}
+	return l.tree.Leftovers("", true, before)
 }

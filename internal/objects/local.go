@@ -46,8 +46,15 @@ func (l *local) put(_ context.Context, key string, data []byte) (Info, error) {
 func (l *local) putFile(ctx context.Context, key string, src source, o PutOptions) (Info, bool, error) {
 	if o.Move {
 		err := l.tree.Rename(src.File, src.path, key, false)
+		if err == nil {
+			now, err := src.Stat() // its time has changed
+			if err != nil {
+				return Info{}, false, err
+			}
+			return localInfo(key, now), true, nil
+		}
 		if !errors.Is(err, durable.ErrCopy) {
-			return localInfo(key, src.info), err == nil, err
+			return Info{}, false, err
 		}
 	}
 	info, err := l.write(key, func(f *durable.File) error {

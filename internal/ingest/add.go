@@ -150,7 +150,8 @@ type addition struct {
 	known   known
 	names   nameSet
 
-	uncertain bool // whether the files were registered
+	old       map[string]struct{} // objects that a collector may take for garbage
+	uncertain bool                // whether the files were registered
 }
 
 // stored is a file whose content is durable.
@@ -170,7 +171,7 @@ func (a *addition) run(ctx context.Context) (result Result, err error) {
 	if err == nil {
 		result, err = a.commit(ctx, files)
 	}
-	interrupted := err != nil && ctx.Err() != nil && a.journal.file != nil
+	interrupted := err != nil && ctx.Err() != nil && a.journal.file != nil && !a.journal.private
 	if err != nil && !interrupted {
 		a.discard(ctx)
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,6 +15,7 @@ import (
 	"github.com/annexfs/annexfs/datastore"
 	"github.com/annexfs/annexfs/internal/durable"
 	"github.com/annexfs/annexfs/internal/fault"
+	"github.com/annexfs/annexfs/internal/objects"
 )
 
 const (
@@ -79,7 +81,30 @@ func (a *addition) publish(ctx context.Context, fresh []datastore.NewFile) (data
 	if err := a.verify(ctx, fresh); err != nil {
 		return datastore.Revision{}, nil, err
 	}
-	return a.publishWhenFree(ctx, o, fresh)
+	rev, rows, err := a.publishWhenFree(ctx, o, fresh)
+	if errors.Is(err, fs.ErrExist) {
+		return rev, rows, errMoved // a collector has found the revision abandoned, and has it
+	}
+	if err == nil {
+		err = a.restoreLost(ctx)
+	}
+	return rev, rows, err
+}
+
+// restoreLost stores those objects again that a collector has removed after they were looked at. Only old ones can be
+// among them, and from now on none: they have rows.
+func (a *addition) restoreLost(ctx context.Context) error {
+	for url := range a.old {
+		_, err := a.Objects.Stat(ctx, url)
+		if errors.Is(err, fs.ErrNotExist) {
+			claimed := a.names.all()[url[len(a.rev.Path):]]
+			_, err = a.Objects.PutFile(ctx, url, claimed.path, objects.PutOptions{SHA256: claimed.sum})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *addition) publishWhenFree(ctx context.Context, o datastore.PublishOptions, fresh []datastore.NewFile) (
@@ -131,10 +156,12 @@ func refused(err error) bool {
 }
 
 // verify looks at all objects once more and notes what the store says of them. One that is gone was removed by an Add
-// that had stored it and failed.
+// that had stored it and failed, or by a collector.
 func (a *addition) verify(ctx context.Context, fresh []datastore.NewFile) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(statLimit)
+	var mu sync.Mutex // guards a.old
+	a.old = map[string]struct{}{}
 	for n := range fresh {
 		f := &fresh[n]
 		g.Go(func() error {
@@ -143,6 +170,11 @@ func (a *addition) verify(ctx context.Context, fresh []datastore.NewFile) error 
 				return errMoved
 			}
 			f.ETag, f.Version = info.ETag, info.Version
+			if err == nil && time.Since(info.ModTime) > MinCollectAge/2 {
+				mu.Lock()
+				defer mu.Unlock()
+				a.old[f.URL] = struct{}{}
+			}
 			return err
 		})
 	}

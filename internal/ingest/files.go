@@ -33,7 +33,7 @@ func (a *addition) storeFile(ctx context.Context, n int) (stored, error) {
 	}
 	defer a.meter.add(0, size)
 	key = dataset.Key{Size: size, Sum: sum, Ext: dataset.Extension(path.Base(s.name), a.MaxExtension)}
-	if info, err := a.Files.Stat(key); known && err == nil && info.Size == size {
+	if known && a.Files.Refresh(key) == nil {
 		return a.fileOf(s, key), unchanged(f, before) // the row says that it was made durable
 	}
 	if key, _, err = a.Files.InsertFile(ctx, s.path, &key, s.name, false); err != nil {

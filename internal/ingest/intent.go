@@ -47,6 +47,7 @@ type intended struct {
 	Mode   uint32       `json:"mode"`
 	UID    int          `json:"uid"`
 	GID    int          `json:"gid"`
+	MTime  int64        `json:"mtime,omitempty"` // in nanoseconds since the epoch
 }
 
 func (in *intent) table() datastore.Table {
@@ -71,7 +72,7 @@ func (p *publication) record(ctx context.Context) error {
 		}
 		p.intent.Files = append(p.intent.Files, intended{
 			Staged: staged, Name: s.new.Name, URL: s.new.URL, Size: s.Size, SHA256: s.new.SHA256,
-			Mode: s.stat.Mode & 0o7777, UID: int(s.stat.Uid), GID: int(s.stat.Gid),
+			Mode: s.stat.Mode & 0o7777, UID: int(s.stat.Uid), GID: int(s.stat.Gid), MTime: s.stat.Mtim.Nano(),
 		})
 	}
 	switch {
@@ -292,8 +293,13 @@ func (i *Ingester) copyBack(ctx context.Context, f intended, staged string) erro
 	return i.copyTo(ctx, content, f, staged)
 }
 
-// restore gives a staged file the owner and mode that it had.
+// restore gives a staged file the owner, mode and time that it had.
 func (f *intended) restore(staged string) error {
+	if f.MTime != 0 {
+		if err := os.Chtimes(staged, time.Time{}, time.Unix(0, f.MTime)); err != nil {
+			return err
+		}
+	}
 	if os.Geteuid() == 0 {
 		if err := os.Lchown(staged, f.UID, f.GID); err != nil {
 			return err

@@ -12,11 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// journal tells the next Add to a table that one was interrupted, and where its objects lie. Whoever holds it is alone
-// with it on this machine; an Add that finds it held goes without one, and so cannot be resumed.
+// journal tells the next Add to a table that one was interrupted, and where its objects lie; and the collector of garbage
+// since when an Add is running. Whoever holds it is alone with it on this machine; an Add that finds it held has one that
+// nobody looks for, and so cannot be resumed.
 type journal struct {
-	file    *os.File // nil: somebody else holds it
+	file    *os.File // nil once it is closed
 	entry   entry
+	private bool // no other Add looks for it
 	resumed bool // an Add was interrupted
 }
 
@@ -31,23 +33,31 @@ type entry struct {
 func openJournal(dir string, table string, replace bool) (*journal, error) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %t", table, replace))
 	path := filepath.Join(dir, fmt.Sprintf("add-%x.json", sum[:8]))
+	private := false
 	for {
 		j, err := holdJournal(path)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			path, private = filepath.Join(dir, "add-"+uuid.NewString()+".json"), true
+			continue
+		}
+		if j != nil {
+			j.private = private
+		}
 		if j != nil || err != nil {
 			return j, err
 		}
 	}
 }
 
-// holdJournal returns nil when the one it opened was removed before it could be held.
+// holdJournal returns nil when the one it opened was removed before it could be held, and unix.EWOULDBLOCK for one that
+// somebody else holds.
 func holdJournal(path string) (*journal, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		err = errors.Join(ignore(err, unix.EWOULDBLOCK), f.Close())
-		return &journal{}, err
+		return nil, errors.Join(err, f.Close())
 	}
 	held, err := f.Stat()
 	if err != nil {

@@ -73,14 +73,15 @@ type Collected struct {
 // collector is one Collect.
 type collector struct {
 	*Ingester
-	o         CollectOptions
-	before    time.Time       // o.Before, or earlier where somebody is adding files for longer
-	paths     map[string]bool // of revisions that an Add will go on with
-	abandoned []abandonedAdd
-	since     *time.Time // what o.Since has said
-	got       Collected
-	job       *datastore.Job // nil until it is needed
-	awake     time.Time      // since when it works
+	o             CollectOptions
+	before        time.Time       // o.Before, or earlier where somebody is adding files for longer
+	objectsBefore time.Time       // that time by the clock of the object store
+	paths         map[string]bool // of revisions that an Add will go on with
+	abandoned     []abandonedAdd
+	since         *time.Time // what o.Since has said
+	got           Collected
+	job           *datastore.Job // nil until it is needed
+	awake         time.Time      // since when it works
 }
 
 // Collect removes what is stored and what no row names: objects of parquet tables, content of the file store, and

@@ -19,6 +19,10 @@ const claimTime = lockWait / 4
 
 // objects removes those of parquet tables.
 func (c *collector) objects(ctx context.Context) error {
+	c.objectsBefore = c.before
+	if _, local := c.Objects.LocalPath("x"); !local && c.before.Before(c.o.Before) {
+		c.objectsBefore = c.before.Add(-clockSkew)
+	}
 	return c.dirs(ctx, "", func(namespace string) error {
 		ns, err := dataset.ParseNamespace(namespace)
 		if err != nil {
@@ -126,7 +130,7 @@ func (t *tableObjects) revision(ctx context.Context, id uuid.UUID) error {
 		switch {
 		case notOurs != nil:
 			t.got.Unknown++
-		case !o.ModTime.Before(t.before):
+		case !o.ModTime.Before(t.objectsBefore):
 			young = true
 		default:
 			page = append(page, o)
@@ -262,7 +266,7 @@ func (t *tableObjects) isGarbage(ctx context.Context, key string) (bool, error) 
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	if err != nil || !now.ModTime.Before(t.before) {
+	if err != nil || !now.ModTime.Before(t.objectsBefore) {
 		return false, err
 	}
 	named, err := t.Data.Named(ctx, t.table, key)

@@ -81,6 +81,9 @@ func (a *addition) publish(ctx context.Context, fresh []datastore.NewFile) (data
 	if err := a.verify(ctx, fresh); err != nil {
 		return datastore.Revision{}, nil, err
 	}
+	if err := a.at("verified"); err != nil {
+		return datastore.Revision{}, nil, err
+	}
 	rev, rows, err := a.publishWhenFree(ctx, o, fresh)
 	if errors.Is(err, fs.ErrExist) {
 		return rev, rows, errMoved // a collector has found the revision abandoned, and has it

@@ -77,7 +77,7 @@ func (c *collector) judgeAdd(f *os.File) (keep bool, err error) {
 		return true, nil
 	}
 	c.paths[e.Path] = true
-	if began := info.ModTime().Add(-clockSkew); living && began.Before(c.before) {
+	if began := info.ModTime(); living && began.Before(c.before) {
 		c.before = began
 	}
 	return false, nil

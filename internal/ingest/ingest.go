@@ -6,8 +6,9 @@
 // before all of them are stored durably.
 //
 // What an interrupted Add has stored stays, and the next Add to the same table goes on from there: a small journal in
-// the staging directory tells it where. After a failure that is no interruption the objects are removed again. Content
-// in the file store is never removed here: somebody else may just have found it there.
+// the staging directory tells it where. After a failure that is no interruption the objects are removed again; content in
+// the file store is not, because somebody else may just have found it there. What is left for good Ingester.Collect
+// removes.
 //
 // Ingester.Publish does the same for files of the staging directory, which it moves instead of copying. What it is about
 // to do is on disk before the first byte moves: as a file of its own in the directory journal, and of small files, with

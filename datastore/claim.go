@@ -114,6 +114,7 @@ func IsRecord(name string) bool {
 // KnowsRecord tells whether the database knows the revision that a record of a table names: one that is lost, or that
 // another object store belongs to, does not. A record that is gone names none.
 func (s *Store) KnowsRecord(ctx context.Context, t Table, name string) (bool, error) {
+	var r activeRecord
 	data, err := s.objects.ReadAll(ctx, t.prefix()+name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
@@ -121,16 +122,11 @@ func (s *Store) KnowsRecord(ctx context.Context, t Table, name string) (bool, er
 	if err != nil {
 		return false, err
 	}
-	var r activeRecord
-	if json.Unmarshal(data, &r) != nil {
-		return false, nil
-	}
-	if r.Revision == nil {
+	switch {
+	case json.Unmarshal(data, &r) != nil:
+		return false, nil //nolint:nilerr // a record that cannot be read names nothing that the database could know
+	case r.Revision == nil:
 		return true, nil
 	}
-	id, err := uuid.Parse(*r.Revision)
-	if err != nil {
-		return false, nil //nolint:nilerr // it names nothing that the database could know
-	}
-	return s.Knows(ctx, id)
+	return s.some(ctx, name, `select 1 from physical_tables p where p.revision = $1`, *r.Revision)
 }

@@ -67,6 +67,9 @@ func (a *app) serve(ctx context.Context, r *repo.Repo, point string, tell func(e
 	defer func() { err = errors.Join(err, publisher.Close(context.WithoutCancel(ctx))) }()
 	log.Info("mounted", "repository", r.Dir, "mountpoint", point)
 	tell(nil)
+	if server.Status().Staging {
+		defer collectDaily(ctx, r, publisher, log)()
+	}
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)

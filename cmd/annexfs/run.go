@@ -68,7 +68,8 @@ func (a *app) rootCommand() *cobra.Command {
 	root.AddCommand(
 		a.initCommand(), a.mountCommand(), a.umountCommand(), a.statusCommand(),
 		a.manifestCommand(), a.datasetCommand(), a.tagCommand(), a.resolveCommand(),
-		a.tableCommand(), a.addCommand(), a.commitCommand(), a.catCommand(), a.migrateCommand(), a.versionCommand(),
+		a.tableCommand(), a.addCommand(), a.commitCommand(), a.catCommand(), a.gcCommand(), a.migrateCommand(),
+		a.versionCommand(),
 	)
 	return root
 }

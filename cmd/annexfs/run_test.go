@@ -73,7 +73,7 @@ func TestNoRepository(t *testing.T) {
 	hash := strings.Repeat("a", 64)
 	for _, args := range [][]string{
 		{"manifest", "list"}, {"manifest", "show", hash}, {"dataset", "list"}, {"tag", "list", "a/b"}, {"resolve", "a/b"},
-		{"table", "list", "a/b"}, {"add", "a/b/c", "d"}, {"cat", "a/b/c/d"}, {"migrate"}, {"mount"}, {"status"},
+		{"table", "list", "a/b"}, {"add", "a/b/c", "d"}, {"cat", "a/b/c/d"}, {"gc"}, {"migrate"}, {"mount"}, {"status"},
 	} {
 		if a := execute(t.Context(), "", args...); a.status != 3 || !strings.Contains(a.err, "annexfs init") || a.out != "" {
 			t.Errorf("%v: status %d, %q, %q; want 3 and the way on", args, a.status, a.err, a.out)

@@ -47,3 +47,14 @@ func insertRepository(ctx context.Context, tx *metadb.Tx, dir string, c Config) 
 	}
 	return nil
 }
+
+// RegisteredAt is since when the database knows the repository: what was stored before that, it may never have heard of.
+// A database that was made again and knows nothing of it is fs.ErrNotExist.
+func (r *Repo) RegisteredAt(ctx context.Context) (time.Time, error) {
+	var at int64
+	err := r.DB.QueryRow(ctx, `SELECT created_at FROM repositories WHERE uuid = $1`, r.Config.UUID.String()).Scan(&at)
+	if errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}, fail(fs.ErrNotExist, "the database does not know the repository %s; 'annexfs init %s' registers it", r.Config.UUID, r.Dir)
+	}
+	return metadb.Time(at), err
+}

@@ -20,6 +20,7 @@ func (t *Tree) fillAttr(n *node, st *syscall.Stat_t, out *fuse.Attr) {
 	if n.file != nil {
 		out.Mode &= syscall.S_IFMT | 0o777
 		out.Nlink = min(out.Nlink, 1) // a crash may leave a second name in a store
+		out.Blksize = maxRequest      // cp and others write so much at once
 	}
 }
 

@@ -119,8 +119,19 @@ func (t *Tree) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, ou
 	file.mu.Unlock()
 
 	t.fillEntry(h.node, st, &out.EntryOut)
-	out.Fh = t.handles.add(h)
+	out.Fh, out.OpenFlags = t.handles.add(h), openFlags(in.Flags)&^fuse.FOPEN_NOFLUSH // also an empty file is judged
 	return fuse.OK
+}
+
+// openFlags of a file. What can only be written to is kept out of the kernel's cache, which saves a copy.
+func openFlags(flags uint32) uint32 {
+	switch flags & syscall.O_ACCMODE {
+	case syscall.O_WRONLY:
+		return fuse.FOPEN_DIRECT_IO
+	case syscall.O_RDONLY:
+		return fuse.FOPEN_NOFLUSH
+	}
+	return 0
 }
 
 // mayCreate says whether a file may be made at a place: beside the tables, and wherever a batch still takes data.
@@ -181,8 +192,6 @@ func (t *Tree) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.
 		if err := t.mayTakeData(n); err != nil {
 			return t.status("open", n, err)
 		}
-	} else {
-		out.OpenFlags |= fuse.FOPEN_NOFLUSH
 	}
 	if err := t.openBacking(n, h.write); err != nil {
 		return t.status("open", n, err)
@@ -190,7 +199,7 @@ func (t *Tree) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.
 	if h.write {
 		n.file.writers = append(n.file.writers, h)
 	}
-	out.Fh = t.handles.add(h)
+	out.Fh, out.OpenFlags = t.handles.add(h), openFlags(in.Flags)
 	return fuse.OK
 }
 

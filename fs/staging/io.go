@@ -6,12 +6,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
+
+// writePiece is in bytes.
+const writePiece = 128 << 10
 
 // Read reads a staged file, or what was published of a ghost.
 func (t *Tree) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
@@ -67,7 +71,7 @@ func (t *Tree) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint3
 		return 0, t.status("write", h.node, err)
 	}
 	written := int64(0)
-	for _, p := range data {
+	for p := range pieces(data) {
 		n, err := f.backing.WriteAt(p, int64(in.Offset)+written)
 		f.sum.write(int64(in.Offset)+written, p[:n])
 		written += int64(n)
@@ -83,6 +87,20 @@ func (t *Tree) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint3
 		return 0, t.refuse(h.node, err)
 	}
 	return uint32(written), fuse.OK
+}
+
+// pieces are what is written to the disk's file system at once: from more it makes folios that take it longer to get than
+// to fill.
+func pieces(data [][]byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, p := range data {
+			for piece := range slices.Chunk(p, writePiece) {
+				if !yield(piece) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // changed notes that the content has changed through the handle. content is held.

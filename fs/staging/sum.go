@@ -24,9 +24,10 @@ type running struct {
 	caught sync.Cond // done has reached end, or lost; its lock is mu
 	// guarded by mu
 	hash hash.Hash
-	done int64 // bytes hashed
-	end  int64 // bytes written in order
-	busy bool  // follow is at work, and alone with hash and done
+	done int64  // bytes hashed
+	end  int64  // bytes written in order
+	busy bool   // follow is at work, and alone with hash, done and buf
+	buf  []byte // hashChunk, once there is more than hashAtOnce
 	lost bool
 }
 
@@ -61,15 +62,17 @@ func (r *running) write(off int64, p []byte) {
 
 // follow hashes what was written until nothing is left. sumOf or stop wait for it.
 func (r *running) follow() {
-	buf := make([]byte, hashChunk)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.buf == nil {
+		r.buf = make([]byte, hashChunk)
+	}
 	for !r.lost && r.done < r.end {
 		at, n := r.done, min(r.end-r.done, hashChunk)
 		r.mu.Unlock()
-		read, err := r.file.ReadAt(buf[:n], at)
+		read, err := r.file.ReadAt(r.buf[:n], at)
 		if err == nil {
-			r.hash.Write(buf[:n])
+			r.hash.Write(r.buf[:n])
 		}
 		if done := at + n; done/writeBack > at/writeBack {
 			// Only to begin early: what has to be durable is synced by who stores it.

@@ -47,7 +47,8 @@ bench-quick: build
 
 # bench-ingest compares copying into staging and annexfs add with plain copies, and with git-annex and dvc where they are.
 bench-ingest: build
-	$(GO) run ./test/bench/ingest
+	@test/setup fuse postgres bench
+	$(GO) run ./test/bench/ingest -write docs
 
 clean:
 	rm -rf bin demo

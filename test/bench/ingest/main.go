@@ -13,7 +13,9 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 
 type options struct {
 	annexfs, dir     string
+	write            string
 	mebibytes, files int
 	repetitions      int
 }
@@ -39,6 +42,7 @@ func run(ctx context.Context) (err error) {
 	var o options
 	flag.StringVar(&o.annexfs, "annexfs", "bin/annexfs", "the program")
 	flag.StringVar(&o.dir, "dir", "", "an existing directory on the disk to measure (default: that of temporary files)")
+	flag.StringVar(&o.write, "write", "", "a directory for bench-ingest.md (default: none)")
 	flag.IntVar(&o.mebibytes, "mib", 2048, "size of the parquet files together")
 	flag.IntVar(&o.files, "files", 10_000, "number of small files")
 	flag.IntVar(&o.repetitions, "repetitions", 3, "of everything")
@@ -60,12 +64,38 @@ func run(ctx context.Context) (err error) {
 	} else {
 		defer func() { err = errors.Join(err, b.postgres.Stop()) }()
 	}
+	begin := load()
 	for _, suite := range [][]way{b.large(), b.small()} {
 		if err := b.compare(ctx, suite); err != nil {
 			return err
 		}
 	}
-	return nil
+	report := fmt.Sprintf(head, time.Now().Format(time.DateOnly), runtime.NumCPU(), begin, load(), b.table.String())
+	fmt.Print(report)
+	if o.write == "" {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(o.write, "bench-ingest.md"), []byte(report), 0o644)
+}
+
+const head = `# Bringing files in
+
+<!-- written by test/bench/ingest; "make bench-ingest" writes it again -->
+
+Measured on %s: %d cores; load average %s at the beginning and %s at the end. Each way is taken by turns, each time into
+a new repository. The ratio is that of the medians, to the first way. What goes through annexfs is durable, and registered,
+when the command ends; of the others only those that say so sync anything. The copy into bindfs shows what any
+file system in user space costs.
+%s`
+
+// load is the average over a minute.
+func load() string {
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "?"
+	}
+	first, _, _ := strings.Cut(string(data), " ")
+	return first
 }
 
 // way is one way of bringing the same files in. work gets a new directory that prepare has been in.
@@ -95,15 +125,15 @@ func (b *bed) compare(ctx context.Context, ways []way) error {
 			times[i] = append(times[i], seconds)
 		}
 	}
-	fmt.Printf("\n%s, median of %d\n\n| way | s | min–max | ratio | per s |\n|---|---|---|---|---|\n", ways[0].title, b.repetitions)
+	fmt.Fprintf(&b.table, "\n%s, median of %d:\n\n| way | s | min–max | ratio | per s |\n|---|---|---|---|---|\n", ways[0].title, b.repetitions)
 	plain := median(times[0])
 	for i, w := range ways {
 		if len(times[i]) == 0 {
-			fmt.Printf("| %s | NOT RUN: %s | | | |\n", w.name, w.missing)
+			fmt.Fprintf(&b.table, "| %s | NOT RUN: %s | | | |\n", w.name, w.missing)
 			continue
 		}
 		m := median(times[i])
-		fmt.Printf("| %s | %.2f | %.2f–%.2f | %.2f | %.0f %s |\n", w.name, m, slices.Min(times[i]), slices.Max(times[i]), m/plain,
+		fmt.Fprintf(&b.table, "| %s | %.2f | %.2f–%.2f | %.2f | %.0f %s |\n", w.name, m, slices.Min(times[i]), slices.Max(times[i]), m/plain,
 			w.amount/m, w.unit)
 	}
 	return nil

@@ -29,6 +29,7 @@ type bed struct {
 	dir        string
 	postgres   *metadbtest.Durable
 	noPostgres string // why there is none
+	table      strings.Builder
 }
 
 type record struct {
@@ -102,6 +103,8 @@ func (b *bed) small() []way {
 	ways := []way{
 		{title: fmt.Sprintf("%d files of %d bytes", b.files, smallSize), name: "cp -r", work: shell("cp -r " + from + " copy")},
 		{name: "cp -r, then sync", work: shell("cp -r " + from + " copy && sync -f copy")},
+		{name: "cp -r into bindfs", missing: notInPath("bindfs"), prepare: shell("mkdir of mnt && bindfs of mnt"), work: shell("cp -r " + from + " mnt/copy"),
+			cleanUp: func(dir string) error { return shell("fusermount3 -u mnt")(context.Background(), dir) }},
 		b.way("cp -r into @staging", true, "cp -r "+from+" mnt/bench/data/@staging/small/"),
 		b.way("annexfs add", false, b.annexfs+" --repo repo add bench/data/small "+from),
 		{name: "dvc add", missing: notInPath("dvc"), prepare: shell("cp -r " + from + " small && dvc init -q --no-scm"), work: shell("dvc add -q small")},

@@ -1,13 +1,13 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"runtime"
 
@@ -91,6 +91,13 @@ func (p *publication) run(ctx context.Context) ([]Published, error) {
 		return nil, err
 	}
 	defer release()
+	if p.alone() { // its transaction finds what is at its path
+		published, err := p.commit(ctx)
+		if errors.Is(err, fs.ErrExist) {
+			err = cmp.Or(p.placeInTree(ctx, &p.files[0]), err) // which says it better
+		}
+		return published, err
+	}
 	unclaim, err := p.place(ctx)
 	if err != nil {
 		return nil, err
@@ -334,7 +341,7 @@ func (p *publication) finish(ctx context.Context, rows []datastore.Registered) (
 		if !p.tree() && s.Replaces.ID != 0 && s.Replaces.URL != published[n].URL {
 			p.dropUnnamed(ctx, p.table.target.Table, s.Replaces.URL)
 		}
-		if err := os.Remove(s.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := unix.Unlink(s.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			p.Logger.WarnContext(ctx, "a staged file that is published stays behind", "path", s.Path, "err", err)
 		}
 	}

@@ -89,15 +89,22 @@ func (t *Tree) Adopt(src *os.File, path, name string) error {
 	if err := src.Chmod(Mode); err != nil {
 		return err
 	}
-	err := rename(path, t.Path(name), true)
+	err := t.Place(path, name, true)
+	if errors.Is(err, unix.EXDEV) {
+		return fmt.Errorf("%w: %w", ErrCopy, err)
+	}
+	return err
+}
+
+// Place gives a finished file of ours its slash-separated name, as Commit does, but durable only after SyncAll. What it
+// holds has to be durable before, where nobody else could restore it after a crash.
+func (t *Tree) Place(path, name string, exclusive bool) error {
+	err := rename(path, t.Path(name), exclusive)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(filepath.Dir(t.Path(name)), 0o777); err != nil {
 			return err
 		}
-		err = rename(path, t.Path(name), true)
-	}
-	if errors.Is(err, unix.EXDEV) {
-		return fmt.Errorf("%w: %w", ErrCopy, err)
+		err = rename(path, t.Path(name), exclusive)
 	}
 	return err
 }

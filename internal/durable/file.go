@@ -15,7 +15,7 @@ const (
 	copyChunk = 64 << 20
 )
 
-// File is a file that is being written. Only Commit makes it visible; Close leaves it to Discard.
+// File is a file that is being written. Only Commit, or Detach and Tree.Place, makes it visible; Close leaves it to Discard.
 type File struct {
 	*os.File
 	tree *Tree
@@ -31,6 +31,16 @@ func (f *File) Commit(name string, exclusive bool) error {
 	}
 	f.path = ""
 	return f.Close()
+}
+
+// Detach closes the file, which has all its content and stays unfinished at that path, for Tree.Place. Nothing of it is
+// durable before Tree.SyncAll.
+func (f *File) Detach() (path string, err error) {
+	if err := f.Chmod(Mode); err != nil {
+		return "", err
+	}
+	path, f.path = f.path, ""
+	return path, f.Close()
 }
 
 // Discard closes and removes the file, and does nothing after Commit: made to be deferred.

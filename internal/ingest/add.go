@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/annexfs/annexfs/datastore"
+	"github.com/annexfs/annexfs/filestore"
 	"github.com/annexfs/annexfs/internal/dataset"
 	"github.com/annexfs/annexfs/internal/durable"
 	"github.com/annexfs/annexfs/internal/fault"
@@ -149,6 +150,7 @@ type addition struct {
 	job     *datastore.Job     // holds the lock of rev, nil while it is not held
 	known   known
 	names   nameSet
+	bulk    *filestore.Bulk // of small files
 
 	old       map[string]struct{} // objects that a collector may take for garbage
 	uncertain bool                // whether the files were registered
@@ -196,6 +198,7 @@ func (a *addition) store(ctx context.Context) ([]stored, error) {
 		one = a.storeFile
 	}
 	files := make([]stored, len(a.sources))
+	a.bulk = a.Files.Bulk()
 	g, all := errgroup.WithContext(ctx)
 	g.SetLimit(a.o.Workers)
 	for n, s := range a.sources {
@@ -210,10 +213,11 @@ func (a *addition) store(ctx context.Context) ([]stored, error) {
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
+	if err := g.Wait(); err != nil && ctx.Err() == nil {
+		return nil, errors.Join(err, a.bulk.Discard())
 	}
-	return files, ctx.Err()
+	// After an interruption too: the next Add goes on from there.
+	return files, errors.Join(a.bulk.Commit(context.WithoutCancel(ctx)), ctx.Err())
 }
 
 func (a *addition) tree() bool { return a.target.Spec.Kind == manifest.Files }

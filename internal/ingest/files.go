@@ -21,7 +21,11 @@ func (a *addition) storeFile(ctx context.Context, n int) (stored, error) {
 	known := a.known.paths[s.name] // with that size
 	var key dataset.Key
 	if !known && !a.journal.resumed {
-		key, _, err = a.Files.Insert(ctx, metered{f, a.meter}, s.name)
+		if r := (metered{f, a.meter}); s.size <= smallFile {
+			key, err = a.bulk.Insert(ctx, r, s.name)
+		} else {
+			key, _, err = a.Files.Insert(ctx, r, s.name)
+		}
 		if err != nil {
 			return stored{}, err
 		}

@@ -138,7 +138,7 @@ func (w *logWatcher) pause(ctx context.Context) error {
 	case <-w.Events:
 		w.busyUntil = time.Now().Add(sqliteBusy)
 		return sleep(ctx, sqliteBusyPoll)
-	case <-w.Errors: // some events are lost
+	case _ = <-w.Errors: // some events are lost
 	case <-idle.C:
 	case <-ctx.Done():
 	}

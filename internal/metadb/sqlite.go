@@ -138,7 +138,8 @@ func (w *logWatcher) pause(ctx context.Context) error {
 	case <-w.Events:
 		w.busyUntil = time.Now().Add(sqliteBusy)
 		return sleep(ctx, sqliteBusyPoll)
-	case _ = <-w.Errors: // some events are lost
+	case err := <-w.Errors:
+		return err // some events are lost: begin again
 	case <-idle.C:
 	case <-ctx.Done():
 	}

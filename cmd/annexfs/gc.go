@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,8 +16,12 @@ import (
 	"github.com/annexfs/annexfs/internal/repo"
 )
 
-// collectEvery is how often a mount collects garbage.
-const collectEvery = 24 * time.Hour
+const (
+	collectEvery = 24 * time.Hour   // how often a mount collects garbage
+	collectAfter = 10 * time.Minute // how long after it was mounted it does so first: that is not the time to be slow
+	// collectedName is of the file in the staging directory that is as old as the last collection of a mount.
+	collectedName = "collected"
+)
 
 func (a *app) gcCommand() *cobra.Command {
 	var dryRun bool
@@ -138,21 +144,30 @@ func (w *garbageWriter) finish(all collectedRow) error {
 	return nil
 }
 
-// collectDaily collects garbage now and then once a day, until the function that it returns is called.
-func collectDaily(ctx context.Context, r *repo.Repo, i *ingest.Ingester, log *slog.Logger) (stop func()) {
+// collectDaily collects garbage once a day, but not before some time has passed, until the function that it returns is
+// called.
+func collectDaily(ctx context.Context, r *repo.Repo, i *ingest.Ingester, log *slog.Logger, after time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
+	marker := filepath.Join(r.StagingDir(), collectedName)
+	if info, err := os.Stat(marker); err == nil {
+		after = max(after, time.Until(info.ModTime().Add(collectEvery)))
+	}
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(collectEvery)
-		defer tick.Stop()
+		due := time.NewTimer(after)
+		defer due.Stop()
 		for {
-			collectOnce(ctx, r, i, log)
 			select {
 			case <-ctx.Done():
 				return
-			case <-tick.C:
+			case <-due.C:
 			}
+			collectOnce(ctx, r, i, log)
+			if err := os.WriteFile(marker, nil, 0o644); err != nil {
+				log.Warn("the next mount will collect garbage sooner than it has to", "err", err)
+			}
+			due.Reset(collectEvery)
 		}
 	}()
 	return func() {

@@ -141,7 +141,7 @@ func TestGC_DatabaseLost(t *testing.T) {
 	}
 }
 
-// TestCollectDaily holds that what a mount runs by itself collects at once, and ends.
+// TestCollectDaily holds that what a mount runs by itself collects when it is due, notes when that was, and ends.
 func TestCollectDaily(t *testing.T) {
 	s := newShell(t)
 	s.register("one")
@@ -158,9 +158,13 @@ func TestCollectDaily(t *testing.T) {
 		}
 		return len(p), nil
 	}), nil))
-	stop := collectDaily(t.Context(), r, ingester(r, &app{stdio: stdio{err: io.Discard}}), log)
+	stop := collectDaily(t.Context(), r, ingester(r, &app{stdio: stdio{err: io.Discard}}), log, 0)
 	<-told
 	stop()
+	info, err := os.Stat(filepath.Join(r.StagingDir(), collectedName))
+	if err != nil || time.Since(info.ModTime()) > time.Hour {
+		t.Errorf("the time of the collection: got %v, %v, want now", info, err)
+	}
 	if left := s.there(paths); left != nil {
 		t.Errorf("left: %v", left)
 	}

@@ -68,7 +68,7 @@ func (a *app) serve(ctx context.Context, r *repo.Repo, point string, tell func(e
 	log.Info("mounted", "repository", r.Dir, "mountpoint", point)
 	tell(nil)
 	if server.Status().Staging {
-		defer collectDaily(ctx, r, publisher, log)()
+		defer collectDaily(ctx, r, publisher, log, collectAfter)()
 	}
 	gone := make(chan struct{})
 	go func() {

@@ -147,10 +147,10 @@ func without(all, some []string) []string {
 	return left
 }
 
-// wantUnclaimed checks that no claim and no lock is left.
-func (f *fixture) wantUnclaimed(t *testing.T) {
+// revisions are all of the tables of acme/crm that have these names.
+func (f *fixture) revisions(t *testing.T, tables ...string) (all []datastore.Revision) {
 	t.Helper()
-	for _, name := range []string{"people", "counted", "photos"} {
+	for _, name := range tables {
 		target, err := f.Target(t.Context(), table(t, "acme/crm/"+name))
 		if err != nil {
 			t.Fatal(err)
@@ -159,10 +159,17 @@ func (f *fixture) wantUnclaimed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, rev := range revs {
-			if stats, err := f.Options.Data.Stats(t.Context(), rev.ID); err != nil || stats.Files == 0 || rev.Writer != 0 {
-				t.Errorf("revision %s of %s: %d files, writer %d, %v", rev.UUID, name, stats.Files, rev.Writer, err)
-			}
+		all = append(all, revs...)
+	}
+	return all
+}
+
+// wantUnclaimed checks that no claim and no lock is left.
+func (f *fixture) wantUnclaimed(t *testing.T) {
+	t.Helper()
+	for _, rev := range f.revisions(t, "people", "counted", "photos") {
+		if stats, err := f.Options.Data.Stats(t.Context(), rev.ID); err != nil || stats.Files == 0 || rev.Writer != 0 {
+			t.Errorf("revision %s of %s: %d files, writer %d, %v", rev.UUID, rev.Table, stats.Files, rev.Writer, err)
 		}
 	}
 }
@@ -170,23 +177,13 @@ func (f *fixture) wantUnclaimed(t *testing.T) {
 // wantContents checks that everything that has a row has its content.
 func (f *fixture) wantContents(t *testing.T) (files int) {
 	t.Helper()
-	for _, name := range []string{"people", "counted", "photos"} {
-		target, err := f.Target(t.Context(), table(t, "acme/crm/"+name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		revs, err := f.Options.Data.Revisions(t.Context(), target.Table)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, rev := range revs {
-			for file, err := range f.Options.Data.Files(t.Context(), rev.ID) {
-				if err != nil {
-					t.Fatal(err)
-				}
-				files++
-				f.wantContent(t, file.URL, file.Size)
+	for _, rev := range f.revisions(t, "people", "counted", "photos") {
+		for file, err := range f.Options.Data.Files(t.Context(), rev.ID) {
+			if err != nil {
+				t.Fatal(err)
 			}
+			files++
+			f.wantContent(t, file.URL, file.Size)
 		}
 	}
 	return files

@@ -180,6 +180,7 @@ func (p *publication) settleLost(ctx context.Context, cause error) ([]datastore.
 		switch {
 		case err == nil:
 			p.Logger.WarnContext(ctx, "a commit whose answer was lost took place", "err", cause)
+			p.shared.addExisting(rows)
 			return rows, nil
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, p.undo(ctx, cause)

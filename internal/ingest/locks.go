@@ -161,6 +161,15 @@ func (s *shared) add(id int64) {
 	s.rows[id] = struct{}{}
 }
 
+// addExisting adds those rows that were there before.
+func (s *shared) addExisting(rows []datastore.Registered) {
+	for _, r := range rows {
+		if r.Existing {
+			s.add(r.ID)
+		}
+	}
+}
+
 func (s *shared) has(id int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -91,7 +91,7 @@ func (p *publication) run(ctx context.Context) ([]Published, error) {
 		return nil, err
 	}
 	defer release()
-	if p.alone() { // its transaction finds what is at its path
+	if p.alone() && p.files[0].content != nil { // its transaction finds what is at its path, and to move it back is cheap
 		published, err := p.commit(ctx)
 		if errors.Is(err, fs.ErrExist) {
 			err = cmp.Or(p.placeInTree(ctx, &p.files[0]), err) // which says it better
@@ -294,10 +294,12 @@ func (p *publication) register(ctx context.Context) (rows []datastore.Registered
 		}
 		return err
 	})
+	p.shared.addExisting(rows)
 	return rows, err
 }
 
-// remove are the rows that make way. Until done is called nobody is told that one of them is his.
+// remove are the rows that make way. Until done is called nobody is told that one of them is his, and where there are
+// none nobody's rows make way.
 func (p *publication) remove() (rows []int64, done func()) {
 	for n := range p.files {
 		if s := &p.files[n]; s.Replaces.ID != 0 && s.Replaces.ID != s.existing.ID {
@@ -305,7 +307,7 @@ func (p *publication) remove() (rows []int64, done func()) {
 		}
 	}
 	if rows == nil {
-		return nil, func() {}
+		return nil, p.shared.finding()
 	}
 	return p.shared.remove(rows)
 }
@@ -355,7 +357,6 @@ func (p *publication) became(ctx context.Context, s *stagedFile, r datastore.Reg
 	if !r.Existing {
 		return published
 	}
-	p.shared.add(r.ID)
 	if f, err := p.Data.File(ctx, r.ID); err == nil && f.URL != s.new.URL {
 		published.URL = f.URL
 		p.dropUnnamed(ctx, p.table.target.Table, s.new.URL)

@@ -198,6 +198,7 @@ func (i *Ingester) Rename(ctx context.Context, t Table, moves []Move) ([]Publish
 	if err != nil {
 		return nil, err
 	}
+	defer i.shared.finding()()
 	var rows []datastore.Registered
 	err = whenFree(ctx, func() (err error) {
 		job, release := i.locks.join(active.ID)
@@ -208,12 +209,10 @@ func (i *Ingester) Rename(ctx context.Context, t Table, moves []Move) ([]Publish
 	if err != nil {
 		return nil, err
 	}
+	i.shared.addExisting(rows)
 	published := make([]Published, len(moves))
 	for n, r := range rows {
 		published[n] = Published{ID: r.ID, URL: moves[n].URL}
-		if r.Existing {
-			i.shared.add(r.ID)
-		}
 	}
 	return published, nil
 }

@@ -135,22 +135,12 @@ func (f *fixture) wantNothingLeft(t *testing.T) {
 		t.Errorf("staging holds %v, want nothing", got)
 	}
 	named := map[string]bool{}
-	for _, name := range []string{"acme/crm/people", "acme/crm/counted"} {
-		target, err := f.Target(t.Context(), table(t, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		revs, err := f.Options.Data.Revisions(t.Context(), target.Table)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, rev := range revs {
-			for file, err := range f.Options.Data.Files(t.Context(), rev.ID) {
-				if err != nil {
-					t.Fatal(err)
-				}
-				named[file.URL] = true
+	for _, rev := range f.revisions(t, "people", "counted") {
+		for file, err := range f.Options.Data.Files(t.Context(), rev.ID) {
+			if err != nil {
+				t.Fatal(err)
 			}
+			named[file.URL] = true
 		}
 	}
 	for _, key := range f.stored(t) {
@@ -290,6 +280,32 @@ func TestIngester_PublishReplaces(t *testing.T) {
 		f.publish(t, to, one(next))
 		if got := f.active(t, to); len(got) != 3 {
 			t.Errorf("after correcting shared content: got %v, want three files", got)
+		}
+	})
+}
+
+// TestIngester_PublishShared has a writer take back what another one was told is his, before that is answered.
+func TestIngester_PublishShared(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		const to = "acme/crm/photos"
+		p := f.publish(t, to, one(f.stage(t, "x", []byte("both have it"))))
+		next := f.stage(t, "first/x", []byte("the first corrects it"))
+		next.Name, next.Replaces = "x", p[0]
+		asked := false
+		f.FailAt(func(step string) error {
+			if step == "registered" && !asked {
+				asked = true
+				f.refuse(t, to, one(next), fs.ErrExist)
+			}
+			return nil
+		})
+		second := f.publish(t, to, one(f.stage(t, "x", []byte("both have it"))))
+		if !asked || second[0] != p[0] {
+			t.Errorf("the second writer: got %v, asked in between %v, want %v", second, asked, p)
+		}
+		row, err := f.Options.Data.File(t.Context(), p[0].ID)
+		if err != nil || row.Path != "x" {
+			t.Errorf("the row of both: got %v, %v", row.Path, err)
 		}
 	})
 }

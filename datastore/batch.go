@@ -188,13 +188,13 @@ func (b *batch) insert(ctx context.Context, tx *metadb.Tx, rev Revision, fresh [
 func (b *batch) insertFiles(ctx context.Context, tx *metadb.Tx, location int64, fresh []int, now int64) (map[string]int64, error) {
 	ids := make(map[string]int64, len(fresh))
 	if len(fresh) == 1 {
-		var id int64
 		for row := range b.rows(location, fresh, now) {
-			if err := tx.QueryRow(ctx, insertOne, row...).Scan(&id); err != nil {
+			id, err := tx.InsertOne(ctx, "file_metadata", fileColumns(), row)
+			if err != nil {
 				return nil, err
 			}
+			ids[b.files[fresh[0]].Name] = id
 		}
-		ids[b.files[fresh[0]].Name] = id
 		return ids, nil
 	}
 	var last int64
@@ -222,10 +222,6 @@ func fileColumns() []string {
 		"created_at", "footer_offset", "metadata",
 	}
 }
-
-// insertOne has fileColumns.
-const insertOne = `insert into file_metadata (location_id, file_name, dir, url, object_size, object_e_tag, object_version,
-	sha256, row_count, created_at, footer_offset, metadata) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id`
 
 // rows yields those of file_metadata.
 func (b *batch) rows(location int64, fresh []int, now int64) iter.Seq[[]any] {

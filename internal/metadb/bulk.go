@@ -26,6 +26,12 @@ func (tx *Tx) Insert(ctx context.Context, table string, columns []string, rows i
 	return n, tx.note(translate(err))
 }
 
+// InsertOne writes one row, as Insert does, and gives the id that it got.
+func (tx *Tx) InsertOne(ctx context.Context, table string, columns []string, row []any) (id int64, err error) {
+	err = tx.QueryRow(ctx, tx.insertStatement(table, columns, 1)+" returning id", row...).Scan(&id)
+	return id, err
+}
+
 func (tx *Tx) copyFrom(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) (n int64, err error) {
 	next, stop := iter.Pull(rows)
 	defer stop()

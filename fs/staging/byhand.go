@@ -65,7 +65,7 @@ func FindBatch(dir string, table dataset.TableRef, name string) (string, error) 
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("%w: no batch %s of %s is staged", iofs.ErrNotExist, name, table)
+		return "", fmt.Errorf("no batch %s is staged below .annexfs/staging/%s: %w", name, base, iofs.ErrNotExist)
 	case 1:
 		return path.Join(base, found[0]), nil
 	}

@@ -119,15 +119,18 @@ func (t *Tree) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, ou
 	file.mu.Unlock()
 
 	t.fillEntry(h.node, st, &out.EntryOut)
-	out.Fh, out.OpenFlags = t.handles.add(h), openFlags(in.Flags)&^fuse.FOPEN_NOFLUSH // also an empty file is judged
+	out.Fh, out.OpenFlags = t.handles.add(h), t.openFlags(in.Flags)&^fuse.FOPEN_NOFLUSH // also an empty file is judged
 	return fuse.OK
 }
 
-// openFlags of a file. What can only be written to is kept out of the kernel's cache, which saves a copy.
-func openFlags(flags uint32) uint32 {
+// openFlags of a file. What can only be written to is kept out of the kernel's cache, which saves a copy, where the kernel
+// then drops what it has cached for readers: since Linux 6.6.
+func (t *Tree) openFlags(flags uint32) uint32 {
 	switch flags & syscall.O_ACCMODE {
 	case syscall.O_WRONLY:
-		return fuse.FOPEN_DIRECT_IO
+		if t.server != nil && t.server.KernelSettings().Flags64()&fuse.CAP_DIRECT_IO_ALLOW_MMAP != 0 {
+			return fuse.FOPEN_DIRECT_IO
+		}
 	case syscall.O_RDONLY:
 		return fuse.FOPEN_NOFLUSH
 	}
@@ -199,7 +202,7 @@ func (t *Tree) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.
 	if h.write {
 		n.file.writers = append(n.file.writers, h)
 	}
-	out.Fh, out.OpenFlags = t.handles.add(h), openFlags(in.Flags)
+	out.Fh, out.OpenFlags = t.handles.add(h), t.openFlags(in.Flags)
 	return fuse.OK
 }
 

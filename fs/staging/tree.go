@@ -53,6 +53,8 @@ type Tree struct {
 	ctx       context.Context // of what no request waits for
 	stop      context.CancelFunc
 
+	server *fuse.Server // nil before Init
+
 	shape   sync.RWMutex // see the package comment
 	nodes   *nodes
 	handles handles
@@ -95,6 +97,9 @@ func (t *Tree) Close() { t.stop() }
 // RawFileSystem answers the kernel's requests: of a mount of its own, or those that another file system forwards
 // because their node is the root's or above IDBase.
 func (t *Tree) RawFileSystem() fuse.RawFileSystem { return t }
+
+// Init keeps what knows the kernel; go-fuse calls it before the first request.
+func (t *Tree) Init(s *fuse.Server) { t.server = s }
 
 // MountOptions are those of a mount of its own.
 func (t *Tree) MountOptions() *fuse.MountOptions {

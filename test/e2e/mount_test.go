@@ -51,6 +51,48 @@ func TestMount_DefaultPoint(t *testing.T) {
 	})
 }
 
+// TestMount_Quiet holds that in the daemon, however it was started, the runtime's monitor thread may be woken late, and that
+// threads which wait for something may not.
+func TestMount_Quiet(t *testing.T) {
+	harness.EachUser(t, func(t *testing.T, u harness.User) {
+		s := harness.NewSample(t, u, harness.Backend{})
+		quiet := func(pid int) {
+			t.Helper()
+			if name := strings.TrimSpace(harness.ReadFile(t, filepath.Join("/proc", itoa(pid), "comm"))); name != "annexfs" {
+				t.Errorf("the process is called %q", name)
+			}
+			if !u.Root() {
+				return // Linux tells nobody
+			}
+			const late, prompt = 5 * time.Millisecond, 50 * time.Microsecond
+			counts := map[time.Duration]int{}
+			for _, thread := range harness.Names(t, filepath.Join("/proc", itoa(pid), "task")) {
+				slack, err := time.ParseDuration(strings.TrimSpace(harness.ReadFile(t, filepath.Join("/proc", thread, "timerslack_ns"))) + "ns")
+				if err != nil {
+					t.Fatal(err)
+				}
+				counts[slack]++
+			}
+			if len(counts) != 2 || counts[late] == 0 || counts[prompt] <= counts[late] {
+				t.Errorf("threads by how late they may be woken: %v; want a few with %v, and the rest with %v", counts, late, prompt)
+			}
+		}
+		m := s.Mount()
+		quiet(m.PID)
+		m.Unmount()
+		cmd := s.Command("annexfs", "mount", "--foreground", m.Point)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		harness.Eventually(t, 10*time.Second, func() string { return exists(m.Path("shop"), true) })
+		quiet(cmd.Process.Pid) // the very process that was started
+		m.Unmount()
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestMount_Signals holds that a foreground mount ends cleanly on each of the signals that ask for it.
 func TestMount_Signals(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {

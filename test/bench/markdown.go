@@ -37,7 +37,7 @@ directory of these links. The work is done by turns, at least %d times after one
 process of an ordinary user. A cell is the median of the ratios to the plain files of the same turn, with the least and the
 greatest in brackets; the first column has the plain files' own times. Bold is an aim missed.
 
-- Warm and second time: the best of two times within a process (of DuckDB, of three, each with a new database).
+- Warm and second time: the best of three times within a process (of DuckDB, each with a new database).
 - DuckDB: lineitem at scale factor %g in %d files (zstd).
 - Cold: the kernel's caches of both file systems were dropped just before (drop_caches 3).
 - First time after mount: the mount is new, the files beneath and their names are cached, for the plain files too.

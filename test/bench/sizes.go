@@ -20,7 +20,7 @@ type sizes struct {
 }
 
 func fullSizes() sizes {
-	return sizes{Scale: 0.5, ParquetFiles: 12, BigBytes: 512 << 20, SmallFiles: 2000, SmallBytes: 4096,
+	return sizes{Scale: 2, ParquetFiles: 24, BigBytes: 512 << 20, SmallFiles: 2000, SmallBytes: 4096,
 		Listings: []int{20_000, 100_000}, Registered: 1_000_000, Preads: 10_000, Passes: 5, Repetitions: 5, Budget: 25 * time.Second, Idle: 20 * time.Second}
 }
 

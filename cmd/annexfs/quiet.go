@@ -50,7 +50,8 @@ func quietMonitor() {
 	_ = os.Unsetenv(restarted) // not for fusermount3
 	var each, all sync.WaitGroup
 	all.Add(minProcs)
-	for range minProcs { // at once, so that each has a thread of its own; later threads inherit from these
+	// All at once, so that each has a thread of its own. Later threads inherit from these, or now and then from the monitor.
+	for range minProcs {
 		each.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()

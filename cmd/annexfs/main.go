@@ -18,7 +18,8 @@ func main() {
 		<-ctx.Done()
 		stop() // a second signal ends the program at once
 	}()
-	err := run(ctx, os.Args[1:], stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	a := &app{stdio: stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}, settle: quietMonitor}
+	err := a.run(ctx, os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, message(err))
 	}

@@ -23,8 +23,8 @@ func (a *app) mountCommand() *cobra.Command {
 			"The mount point must be an empty directory. The daemon's log lies in the repository's directory run.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if foreground {
-				quietMonitor()
+			if foreground && a.settle != nil {
+				a.settle()
 			}
 			tell := readiness(readyFD)
 			err := a.withRepo(c.Context(), func(r *repo.Repo) error {

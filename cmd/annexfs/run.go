@@ -25,6 +25,7 @@ type stdio struct {
 // app is one run of the program: its streams and the flags that every command has.
 type app struct {
 	stdio
+	settle  func() // prepares a process that is to serve; nil where it is not the program's own
 	repoDir string
 	json    bool
 	quiet   bool
@@ -33,13 +34,12 @@ type app struct {
 }
 
 // run executes one command line. It ends early, with the context's error, when ctx does.
-func run(ctx context.Context, args []string, s stdio) error {
-	a := &app{stdio: s}
+func (a *app) run(ctx context.Context, args []string) error {
 	root := a.rootCommand()
 	root.SetArgs(args)
-	root.SetIn(s.in)
-	root.SetOut(s.out)
-	root.SetErr(s.err)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
 	command, err := root.ExecuteContextC(ctx)
 	var usage *usageError
 	if err != nil && !a.parsed && !errors.As(err, &usage) {

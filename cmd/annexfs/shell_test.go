@@ -56,7 +56,7 @@ func each(t *testing.T, fn func(s *shell)) {
 
 func execute(ctx context.Context, stdin string, args ...string) answer {
 	var out, errs bytes.Buffer
-	err := run(ctx, args, stdio{in: strings.NewReader(stdin), out: &out, err: &errs})
+	err := (&app{stdio: stdio{in: strings.NewReader(stdin), out: &out, err: &errs}}).run(ctx, args)
 	if err != nil {
 		errs.WriteString(message(err))
 	}

@@ -21,8 +21,8 @@ const (
 )
 
 // Bulk inserts many small files with few flushes of the disk: they are copied first, made durable together, and then put
-// into their places together. Its methods may be called concurrently. When a Commit fails, also one
-// within an Insert, the copies that are not in their places are gone, those of other calls too: the whole bulk has failed.
+// into their places together. Its methods may be called concurrently. When a Commit fails, also one within an
+// Insert, the copies that are not in their places are gone, those of other calls too: the whole bulk has failed.
 type Bulk struct {
 	s *Store
 

@@ -167,7 +167,7 @@ func (b *bed) query(ctx context.Context, dir string, r Row) (outcome, error) {
 	}
 	// The Python environment may lie where the ordinary user cannot go: the script becomes that user by itself.
 	out, err := b.output(ctx, nil, b.python, filepath.Join(b.root, "test/bench/query.py"), filepath.Join(dir, "*.parquet"),
-		filepath.Join(b.data(), "queries"), strings.TrimPrefix(r.work, queryPrefix), strconv.Itoa(r.n), state)
+		filepath.Join(b.data(b.ParquetFiles), "queries"), strings.TrimPrefix(r.work, queryPrefix), strconv.Itoa(r.n), state)
 	if err != nil {
 		return outcome{}, err
 	}

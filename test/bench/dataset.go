@@ -20,6 +20,7 @@ const (
 	benchDataset = "bench/data"
 	benchVersion = "1.0.0"
 	tableQueries = "lineitem"
+	tableMany    = "lineitem_many" // the same in small files
 	tableBig     = "big"
 	tableSmall   = "small"
 	tableRows    = "rows" // registered without content
@@ -32,9 +33,11 @@ func listing(n int) string { return fmt.Sprintf("list%d", n) }
 // annexfs serves, under the same names. All of it belongs to the ordinary user.
 func (b *bed) build(ctx context.Context) error {
 	say("generating lineitem at scale factor %g", b.Scale)
-	if _, err := b.output(ctx, nil, b.python, filepath.Join(b.root, "test/tpch/generate.py"), b.data(),
-		"--scale", fmt.Sprint(b.Scale), "--files", fmt.Sprint(b.ParquetFiles)); err != nil {
-		return err
+	for _, n := range []int{b.ParquetFiles, b.ManyFiles} {
+		if _, err := b.output(ctx, nil, b.python, filepath.Join(b.root, "test/tpch/generate.py"), b.data(n),
+			"--scale", fmt.Sprint(b.Scale), "--files", fmt.Sprint(n)); err != nil {
+			return err
+		}
 	}
 	for _, d := range []string{"repo", "repo-root", "tree"} {
 		if err := os.RemoveAll(b.path(d)); err != nil { // of a former run
@@ -58,7 +61,8 @@ func (b *bed) build(ctx context.Context) error {
 	}
 	for _, args := range [][]string{
 		{"dataset", "link", benchDataset, hash}, {"tag", "set", benchDataset, benchVersion},
-		{"add", benchDataset + "/" + tableQueries, filepath.Join(b.data(), "lineitem")},
+		{"add", benchDataset + "/" + tableQueries, filepath.Join(b.data(b.ParquetFiles), "lineitem")},
+		{"add", benchDataset + "/" + tableMany, filepath.Join(b.data(b.ManyFiles), "lineitem")},
 	} {
 		if _, err := b.output(ctx, b.user, b.annexfs, args...); err != nil {
 			return err
@@ -80,9 +84,9 @@ func (b *bed) twin(ctx context.Context) error {
 	return errors.Join(os.Remove(database), copyFile(b.path("repo", "annexfs.db"), database, 0o644))
 }
 
-// data is where the generated files lie, which are the same for every run of these sizes.
-func (b *bed) data() string {
-	return b.path(fmt.Sprintf("tpch-%g-in-%d", b.Scale, b.ParquetFiles))
+// data is where lineitem lies in that many files, which are the same for every run of these sizes.
+func (b *bed) data(files int) string {
+	return b.path(fmt.Sprintf("tpch-%g-in-%d", b.Scale, files))
 }
 
 // writeManifest adds the benchmark's tables to the manifest of lineitem.
@@ -99,6 +103,7 @@ func (b *bed) writeManifest(path string) error {
 	if !ok {
 		return errors.New("test/tpch/manifest.json has no tables")
 	}
+	tables[tableMany] = tables[tableQueries]
 	tables[tableSmall] = map[string]any{"kind": "files"}
 	plain := map[string]any{"kind": "parquet", "schema": map[string]any{"fields": []any{
 		map[string]any{"name": "id", "type": "int64", "nullable": false}}}}
@@ -142,8 +147,10 @@ func fill(ctx context.Context, j job) (err error) {
 	if f.hash, err = r.Registry.Resolve(ctx, ref); err != nil {
 		return err
 	}
-	if err := f.linkQueries(); err != nil {
-		return err
+	for _, name := range []string{tableQueries, tableMany} {
+		if err := f.linkObjects(name); err != nil {
+			return err
+		}
 	}
 	for _, n := range j.Sizes.Listings {
 		if err := f.parquet(ctx, listing(n), n, func(path string, i int) (int64, error) {
@@ -164,13 +171,13 @@ func fill(ctx context.Context, j job) (err error) {
 	return f.small(ctx)
 }
 
-// linkQueries links the objects that `annexfs add` made of lineitem into the tree.
-func (f *filler) linkQueries() error {
-	objects, err := filepath.Glob(filepath.Join(f.Repo, "objects", benchDataset, tableQueries, "*", "*.parquet"))
+// linkObjects links the objects that `annexfs add` made of a table into the tree.
+func (f *filler) linkObjects(table string) error {
+	objects, err := filepath.Glob(filepath.Join(f.Repo, "objects", benchDataset, table, "*", "*.parquet"))
 	if err != nil || len(objects) == 0 {
-		return fmt.Errorf("lineitem has %d objects: %w", len(objects), err)
+		return fmt.Errorf("%s has %d objects: %w", table, len(objects), err)
 	}
-	return linkInto(filepath.Join(f.Tree, tableQueries), objects)
+	return linkInto(filepath.Join(f.Tree, table), objects)
 }
 
 func linkInto(dir string, paths []string) error {

@@ -37,13 +37,14 @@ directory of these links. The work is done by turns, at least %d times after one
 process of an ordinary user. A cell is the median of the ratios to the plain files of the same turn, with the least and the
 greatest in brackets; the first column has the plain files' own times. Bold is an aim missed.
 
-- Warm and second time: the best of three times within a process (of DuckDB, each with a new database).
-- DuckDB: lineitem at scale factor %g in %d files (zstd).
+- Warm and second time: the best of three times within a process (of DuckDB: of five, each with a new database).
+- DuckDB: lineitem at scale factor %g (zstd) in %d files, and in %d small ones, which show what opening costs: DuckDB opens
+  each file three times a query.
 - Cold: the kernel's caches of both file systems were dropped just before (drop_caches 3).
 - First time after mount: the mount is new, the files beneath and their names are cached, for the plain files too.
 - annexfs as root passes reads through to the disk's file system; as an ordinary user it cannot, and reads reach the
   daemon where the kernel has not cached them.
-`, r.Sizes.Repetitions, r.Sizes.Scale, r.Sizes.ParquetFiles)
+`, r.Sizes.Repetitions, r.Sizes.Scale, r.Sizes.ParquetFiles, r.Sizes.ManyFiles)
 }
 
 func (r report) ratioTable(b *strings.Builder) {

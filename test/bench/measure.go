@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// warmRuns is how often a process does warm work; the best counts, as in query.py. The first may find that the machine
+// warmRuns is how often a process does warm work; the best counts. The first may find that the machine
 // has taken a part of the caches away since the last turn; the kernel then fills that of a listing only in the one after.
 const warmRuns = 3
 

@@ -14,7 +14,7 @@ import duckdb
 sys.path.append(str(pathlib.Path(__file__).parent.parent / "e2e" / "testdata"))
 import become  # noqa: E402  (found by the line above)
 
-WARM_RUNS = 3
+WARM_RUNS = 5
 
 
 def texts(directory: str, name: str) -> list[str]:

@@ -6,25 +6,30 @@ import "time"
 type sizes struct {
 	Quick        bool
 	Scale        float64 // of TPC-H: 1 is 6 million rows
-	ParquetFiles int
-	BigBytes     int64 // of the file that is read sequentially and at random
+	ParquetFiles int     // of lineitem, as large as engines write them
+	ManyFiles    int     // of the same data in small files
+	BigBytes     int64   // of the file that is read sequentially and at random
 	SmallFiles   int
 	SmallBytes   int
-	Listings     []int         // files of each table that is listed
-	Registered   int           // files of the table that memory and mount time are measured with; rows without content
-	Preads       int           // warm; a tenth of it cold
-	Passes       int           // over all files, for stat and open
+	Listings     []int // files of each table that is listed
+	Registered   int   // files of the table that memory and mount time are measured with; rows without content
+	Preads       int   // warm
+	ColdPreads   int
+	Stats        int           // passes over all small files
+	Opens        int           // likewise
 	Repetitions  int           // of each row, at least
 	Budget       time.Duration // rows go on to be measured for so long
 	Idle         time.Duration
 }
 
 func fullSizes() sizes {
-	return sizes{Scale: 2, ParquetFiles: 24, BigBytes: 512 << 20, SmallFiles: 2000, SmallBytes: 4096,
-		Listings: []int{20_000, 100_000}, Registered: 1_000_000, Preads: 10_000, Passes: 5, Repetitions: 5, Budget: 25 * time.Second, Idle: 20 * time.Second}
+	return sizes{Scale: 2, ParquetFiles: 4, ManyFiles: 24, BigBytes: 512 << 20, SmallFiles: 2000, SmallBytes: 4096,
+		Listings: []int{20_000, 100_000}, Registered: 1_000_000, Preads: 100_000, ColdPreads: 1000, Stats: 50, Opens: 5,
+		Repetitions: 5, Budget: 25 * time.Second, Idle: 20 * time.Second}
 }
 
 func quickSizes() sizes {
-	return sizes{Quick: true, Scale: 0.05, ParquetFiles: 4, BigBytes: 64 << 20, SmallFiles: 200, SmallBytes: 4096,
-		Listings: []int{2000, 5000}, Registered: 20_000, Preads: 5000, Passes: 5, Repetitions: 2, Idle: 3 * time.Second}
+	return sizes{Quick: true, Scale: 0.05, ParquetFiles: 2, ManyFiles: 4, BigBytes: 64 << 20, SmallFiles: 200, SmallBytes: 4096,
+		Listings: []int{2000, 5000}, Registered: 20_000, Preads: 5000, ColdPreads: 500, Stats: 5, Opens: 5,
+		Repetitions: 2, Idle: 3 * time.Second}
 }

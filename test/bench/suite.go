@@ -42,8 +42,11 @@ func suite(s sizes) []Row {
 	for _, q := range []struct{ name, work string }{
 		{"DuckDB, TPC-H Q1", "q01"}, {"DuckDB, TPC-H Q6", "q06"}, {"DuckDB, count, min and max", "aggregate"},
 	} {
+		many := fmt.Sprintf("%s, %d small files, ", q.name, s.ManyFiles)
 		rows = append(rows, Row{Name: q.name + ", warm", Aim: queryAim, UserAim: userQuery, table: tableQueries, work: queryPrefix + q.work, n: 1},
-			Row{Name: q.name + ", cold", Aim: queryAim, table: tableQueries, work: queryPrefix + q.work, n: 1, state: cold})
+			Row{Name: q.name + ", cold", Aim: queryAim, table: tableQueries, work: queryPrefix + q.work, n: 1, state: cold},
+			Row{Name: many + "warm", table: tableMany, work: queryPrefix + q.work, n: 1},
+			Row{Name: many + "cold", table: tableMany, work: queryPrefix + q.work, n: 1, state: cold})
 	}
 	name := fmt.Sprintf("DuckDB, %d queries at once", crowd)
 	rows = append(rows, Row{Name: name + ", warm", Aim: crowdAim, UserAim: userQuery, table: tableQueries, work: queryPrefix + "all", n: crowd},
@@ -53,7 +56,7 @@ func suite(s sizes) []Row {
 		Row{Name: "sequential read" + big + "warm", Aim: readAim, table: tableBig, work: "read"},
 		Row{Name: "sequential read" + big + "cold", Aim: readAim, UserAim: userCold, table: tableBig, work: "read", state: cold},
 		Row{Name: "random 4 KiB reads, warm", Aim: readAim, table: tableBig, work: "pread", n: s.Preads, per: s.Preads},
-		Row{Name: "random 4 KiB reads, cold", Aim: readAim, table: tableBig, work: "pread", n: s.Preads / 10, per: s.Preads / 10, state: cold},
+		Row{Name: "random 4 KiB reads, cold", Aim: readAim, table: tableBig, work: "pread", n: s.ColdPreads, per: s.ColdPreads, state: cold},
 		Row{Name: "mmap" + big + "warm", Aim: readAim, table: tableBig, work: "mmap"},
 		Row{Name: "mmap" + big + "cold", Aim: readAim, table: tableBig, work: "mmap", state: cold})
 	for _, n := range s.Listings {
@@ -65,6 +68,6 @@ func suite(s sizes) []Row {
 		}
 	}
 	return append(rows,
-		Row{Name: "stat of known paths", Aim: 1, table: tableSmall, work: "stat", n: s.Passes, per: s.Passes * s.SmallFiles},
-		Row{Name: "open, read 4 KiB, close of known small files", table: tableSmall, work: "open", n: s.Passes, per: s.Passes * s.SmallFiles})
+		Row{Name: "stat of known paths", Aim: 1, table: tableSmall, work: "stat", n: s.Stats, per: s.Stats * s.SmallFiles},
+		Row{Name: "open, read 4 KiB, close of known small files", table: tableSmall, work: "open", n: s.Opens, per: s.Opens * s.SmallFiles})
 }

@@ -35,12 +35,22 @@ func tablesOf(members []node) tables {
 	return all
 }
 
-// newNames are the paths of the files that changes tell of, by table.
-func (t *tree) newNames(ctx context.Context, changes []metadb.Change) map[datastore.Table][]string {
+// shows tells whether there is a directory of a table of that name.
+func (t tables) shows(name dataset.TableName) bool {
+	for key := range t {
+		if key.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// newNames are the paths of the files that changes tell of, by table, of those tables that all shows.
+func (t *tree) newNames(ctx context.Context, all tables, changes []metadb.Change) map[datastore.Table][]string {
 	names := map[datastore.Table][]string{}
-	for _, c := range changes {
+	for _, c := range joined(changes) {
 		hash, err := dataset.ParseHash(c.Hash)
-		if c.Kind != metadb.ChangeFiles || c.FirstFile == 0 || err != nil {
+		if c.FirstFile == 0 || err != nil || !all.shows(dataset.TableName(c.Table)) {
 			continue
 		}
 		table := datastore.Table{Manifest: hash, Name: dataset.TableName(c.Table),
@@ -54,6 +64,22 @@ func (t *tree) newNames(ctx context.Context, changes []metadb.Change) map[datast
 		}
 	}
 	return names
+}
+
+// joined are the changes of files, those of one revision that follow one another as one.
+func joined(changes []metadb.Change) []metadb.Change {
+	var all []metadb.Change
+	for _, c := range changes {
+		if c.Kind != metadb.ChangeFiles {
+			continue
+		}
+		if n := len(all); n > 0 && all[n-1].FirstFile > 0 && all[n-1].LocationID == c.LocationID && all[n-1].LastFile+1 == c.FirstFile {
+			all[n-1].LastFile = c.LastFile
+			continue
+		}
+		all = append(all, c)
+	}
+	return all
 }
 
 // dropName makes the kernel ask again for a path of a table in all its directories that match, or for the first

@@ -71,8 +71,8 @@ func (t *tree) changed(ctx context.Context, id dataset.ID, changes []metadb.Chan
 			}
 		}
 	}
-	names := t.newNames(ctx, changes)
 	tables := tablesOf(members)
+	names := t.newNames(ctx, tables, changes)
 	for _, n := range members {
 		switch n := n.(type) {
 		case *tableDir:

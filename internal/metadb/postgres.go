@@ -22,6 +22,8 @@ const (
 	channel = "annexfs"
 	// postgresPoll is how often a follower asks, should a notification not come.
 	postgresPoll = 2 * time.Second
+	// postgresPace is how long after it has asked it asks again at the earliest.
+	postgresPace = 20 * time.Millisecond
 	// postgresWriters bounds the connections that write: their commits take turns anyway.
 	postgresWriters = 8
 )
@@ -84,6 +86,7 @@ func (p postgresServer) session(r role) *pgx.ConnConfig {
 func (p postgresServer) listen(ctx context.Context) (*listener, error) {
 	config := p.session(reader)
 	notified := false
+	var asked time.Time
 	config.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) { notified = true }
 	l := &listener{db: stdlib.OpenDB(*config)}
 	var err error
@@ -92,19 +95,22 @@ func (p postgresServer) listen(ctx context.Context) (*listener, error) {
 		return nil, err
 	}
 	l.wait = func(ctx context.Context) (bool, error) {
-		ctx, cancel := context.WithTimeout(ctx, postgresPoll)
-		defer cancel()
 		err := withPgx(l.conn, func(conn *pgx.Conn) error {
 			if notified {
 				return nil
 			}
+			ctx, cancel := context.WithTimeout(ctx, postgresPoll)
+			defer cancel()
 			err := conn.PgConn().WaitForNotification(ctx)
 			if ctx.Err() == context.DeadlineExceeded && !conn.IsClosed() {
 				return nil // nothing came: time to ask
 			}
 			return err
 		})
-		notified = false
+		if pause := postgresPace - time.Since(asked); err == nil && pause > 0 {
+			err = sleep(ctx, pause)
+		}
+		notified, asked = false, time.Now()
 		return true, err
 	}
 	if _, err := l.conn.ExecContext(ctx, "listen "+channel); err != nil {

@@ -45,7 +45,8 @@ type follower struct {
 // Watch calls fn, from this goroutine, with the changes of all transactions numbered above after, each once, in the
 // order of their numbers and never with only a part of a transaction; and with nil whenever it has heard from the
 // database that there are no more (every 0.7 s on SQLite, every 2 s on PostgreSQL, apart from what a slow fn delays).
-// Changes come within some milliseconds on PostgreSQL and 20 ms on SQLite, or 0.7 s where the sync of a commit takes long.
+// Changes come within some 20 ms, on PostgreSQL at once where there were none just before, and on SQLite within 0.7 s where
+// the sync of a commit takes long.
 // Where changes can no longer be told, because
 // they were pruned or the database was replaced by an older one, fn gets one [ChangeReset] with the number from which
 // it goes on.
@@ -113,6 +114,10 @@ func (f *follower) catchUp(ctx context.Context, conn *sql.Conn) error {
 		}
 		f.after = changes[len(changes)-1].Seq
 		f.fn(changes)
+		if f.after == head { // as of when they were read
+			f.fn(nil)
+			return nil
+		}
 	}
 }
 

@@ -5,12 +5,17 @@ import (
 	"context"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// pfSignaled is the kernel's flag of a thread that a signal has killed.
-const pfSignaled = 0x400
+const (
+	// pfSignaled is the kernel's flag of a thread that a signal has killed.
+	pfSignaled = 0x400
+	// shortRequest is done before anybody could want it to end: to watch it would take longer than most last.
+	shortRequest = 20 * time.Millisecond
+)
 
 // caller is a process: the number of its first thread, 0 where it is not to be known (another pid namespace).
 type caller uint32
@@ -71,7 +76,7 @@ func killedIn(stat []byte) bool {
 // not at any other signal: Go programs, for one, signal themselves all the time.
 func (t *Tree) interruptible(cancel <-chan struct{}, thread uint32) (context.Context, context.CancelFunc) {
 	ctx, stop := context.WithCancel(t.ctx)
-	go func() {
+	watch := time.AfterFunc(shortRequest, func() {
 		select {
 		case <-cancel:
 			if isDying(thread) {
@@ -79,8 +84,8 @@ func (t *Tree) interruptible(cancel <-chan struct{}, thread uint32) (context.Con
 			}
 		case <-ctx.Done():
 		}
-	}()
-	return ctx, stop
+	})
+	return ctx, func() { watch.Stop(); stop() }
 }
 
 // isDying tells whether a fatal signal waits for a thread; the kernel turns each of them into SIGKILL.

@@ -84,6 +84,8 @@ type PublishOptions struct {
 	// Check, where there is one, is asked in the transaction once the table is locked; its error ends it. It may be asked
 	// again, and must not use anything but the Queryer.
 	Check func(context.Context, metadb.Queryer) error
+	// Ready, where there is one, is asked last in the transaction; its error ends it. It may be asked again.
+	Ready func() error
 }
 
 // Publish adds files to the active revision of t, which is made where there is none, or replaces it by a new one, in
@@ -110,7 +112,10 @@ func (s *Store) Publish(ctx context.Context, t Table, o PublishOptions, files []
 		if registered, err = b.write(ctx, tx, rev); err != nil {
 			return err
 		}
-		return prune(ctx, tx, rev.ID, removed)
+		if err := prune(ctx, tx, rev.ID, removed); err != nil || o.Ready == nil {
+			return err
+		}
+		return o.Ready()
 	})
 	if err != nil {
 		return Revision{}, nil, fmt.Errorf("publish in %s: %w", t, err)

@@ -116,6 +116,13 @@ func (in *intent) write(dir string) error {
 	return nil
 }
 
+// leave says that this commit no longer needs the record, done or not.
+func (in *intent) leave() {
+	if in.kept != nil {
+		in.kept.leave()
+	}
+}
+
 // remove says that nothing is left to be done. A journal that stays is found to be done when it is looked at again.
 func (in *intent) remove(ctx context.Context, log *slog.Logger) {
 	in.kept.done()

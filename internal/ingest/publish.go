@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"runtime"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -214,15 +215,23 @@ func (p *publication) commit(ctx context.Context) ([]Published, error) {
 	if err := p.record(ctx); err != nil {
 		return nil, err
 	}
+	defer p.intent.leave()
 	within, cancel := withinCommit(ctx)
 	defer cancel()
-	if err := p.each(ctx, p.store); err != nil {
-		return nil, p.undo(within, err)
+	var failed error // to store
+	stored := sync.OnceValue(func() error {
+		failed = p.storeAll(ctx)
+		return failed
+	})
+	if p.intent.kept == nil { // else the transaction begins while the disk is flushed
+		if err := stored(); err != nil {
+			return nil, p.undo(within, err)
+		}
 	}
-	if err := p.at("stored"); err != nil {
-		return nil, p.undo(within, err)
+	rows, err := p.register(within, stored)
+	if failed != nil {
+		return nil, p.undo(within, failed)
 	}
-	rows, err := p.register(within)
 	if err != nil && refused(err) {
 		return nil, p.undo(within, err)
 	}
@@ -235,6 +244,19 @@ func (p *publication) commit(ctx context.Context) ([]Published, error) {
 		return nil, err
 	}
 	return p.finish(within, rows)
+}
+
+// storeAll stores all files, as soon as it is durable what is about to happen.
+func (p *publication) storeAll(ctx context.Context) error {
+	if p.intent.kept != nil {
+		if err := p.intent.kept.durable(); err != nil {
+			return fmt.Errorf("spool: %w", err)
+		}
+	}
+	if err := p.each(ctx, p.store); err != nil {
+		return err
+	}
+	return p.at("stored")
 }
 
 // store makes the bytes of a file durable where they belong.
@@ -261,14 +283,15 @@ func (p *publication) store(ctx context.Context, s *stagedFile) error {
 	return err
 }
 
-// register writes the rows of all files that have none.
-func (p *publication) register(ctx context.Context) (rows []datastore.Registered, err error) {
+// register writes the rows of all files that have none. Before they are committed it asks stored.
+func (p *publication) register(ctx context.Context, stored func() error) (rows []datastore.Registered, err error) {
 	o := datastore.PublishOptions{Replace: p.batch.Replace, Create: datastore.CreateOptions{Actor: p.Actor}}
 	o.Tree = p.tree()
 	if followsDev(p.table.Ref) {
 		o.Check = p.isDev
 	}
 	o.Create.UUID = p.rev.UUID
+	o.Ready = stored
 	var fresh []datastore.NewFile
 	var done func()
 	o.Remove, done = p.remove()

@@ -55,21 +55,23 @@ type segment struct {
 	busy       chan struct{} // closed when the files of an earlier generation are durable; nil where there is nothing to wait for
 	failed     error         // why they are not
 
-	written atomic.Int64 // bytes that were written so far, in all generations
-	sync    sync.Mutex   // held while the disk is flushed
-	synced  int64        // what of written is durable; guarded by sync
+	users   sync.WaitGroup // of its records: commits that are under way
+	written atomic.Int64   // bytes that were written so far, in all generations
+	sync    sync.Mutex     // held while the disk is flushed
+	synced  int64          // what of written is durable; guarded by sync
 }
 
-// spoolEntry is a record.
+// spoolEntry is a record. Its segment is not written again before leave is called.
 type spoolEntry struct {
-	segment    *segment
-	offset     int64
-	generation uint64
+	segment *segment
+	offset  int64
+	durable func() error // waits until it is
+	leave   func()
 }
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
-// keep makes a small file durable, and what is to be done with it.
+// keep begins to make a small file durable, and what is to be done with it.
 func (p *publication) keep(ctx context.Context, s *stagedFile) error {
 	head, err := json.Marshal(p.intent)
 	if err != nil {
@@ -89,16 +91,16 @@ func (p *publication) keep(ctx context.Context, s *stagedFile) error {
 	return nil
 }
 
-// append adds a record and waits until it is durable.
+// append adds a record, and begins to make it durable.
 func (s *spool) append(head, content []byte, settle func() error) (*spoolEntry, error) {
 	size := int64(recordHead + len(head) + len(content))
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	seg, err := s.room(size, settle)
 	if err != nil {
-		s.mu.Unlock()
 		return nil, err
 	}
-	entry := &spoolEntry{segment: seg, offset: seg.end, generation: seg.generation}
+	entry := &spoolEntry{segment: seg, offset: seg.end}
 	record := make([]byte, recordHead, size)
 	record[0] = stateOpen
 	binary.LittleEndian.PutUint32(record[4:], recordMagic)
@@ -107,15 +109,17 @@ func (s *spool) append(head, content []byte, settle func() error) (*spoolEntry, 
 	binary.LittleEndian.PutUint32(record[20:], uint32(len(content)))
 	record = append(append(record, head...), content...)
 	binary.LittleEndian.PutUint32(record[24:], crc32.Checksum(record[4:], crcTable))
-	if _, err = seg.file.WriteAt(record, seg.end); err == nil {
-		seg.end += size
-	}
-	mine := seg.written.Add(size)
-	s.mu.Unlock()
-	if err != nil {
+	if _, err := seg.file.WriteAt(record, seg.end); err != nil {
 		return nil, err
 	}
-	return entry, seg.flush(mine)
+	seg.end += size
+	mine := seg.written.Add(size)
+	flushed := make(chan error, 1)
+	seg.users.Go(func() { flushed <- seg.flush(mine) })
+	entry.durable = sync.OnceValue(func() error { return <-flushed })
+	seg.users.Add(1)
+	entry.leave = sync.OnceFunc(seg.users.Done)
+	return entry, nil
 }
 
 // flush makes durable what was written until then; of those who ask at once one does it for all.
@@ -156,6 +160,7 @@ func (s *spool) room(size int64, settle func() error) (*segment, error) {
 	seg.busy = make(chan struct{})
 	go func() {
 		defer close(seg.busy)
+		seg.users.Wait() // what they are about to move there
 		seg.failed = settle()
 	}()
 	s.current = 1 - s.current
@@ -189,15 +194,15 @@ func (s *spool) close(settle func() error) error {
 	}
 	var errs []error
 	for _, seg := range s.all {
+		seg.users.Wait()
 		if seg.busy != nil {
 			<-seg.busy
 		}
 	}
-	if err := settle(); err != nil {
-		errs = append(errs, err)
-	}
+	err := settle()
+	errs = append(errs, err)
 	for _, seg := range s.all {
-		if len(errs) == 0 {
+		if err == nil {
 			errs = append(errs, seg.begin())
 		}
 		errs = append(errs, seg.file.Close())
@@ -331,8 +336,11 @@ func (i *Ingester) recoverRecord(ctx context.Context, head, content []byte, stat
 		return nil
 	}
 	done, err := i.registered(ctx, in)
-	if err != nil || done {
+	if err != nil {
 		return err
+	}
+	if done {
+		return i.finishIntent(ctx, in)
 	}
 	return i.undoIntent(ctx, in, false)
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/annexfs/annexfs/datastore"
 	"github.com/annexfs/annexfs/fs"
 	"github.com/annexfs/annexfs/internal/objects"
@@ -90,5 +92,29 @@ func TestCopied_Bucket(t *testing.T) {
 	}
 	if read, fetched = again(t, s, path, content); read != 0 || fetched != 0 {
 		t.Errorf("%d bytes were fetched and %d passed the daemon when read again, want none", fetched, read)
+	}
+}
+
+// TestBlockCache_Once holds that readers who come while a block is being fetched, or just then has been, share it.
+func TestBlockCache_Once(t *testing.T) {
+	r := newRepoOn(t, "mem://")
+	content := []byte("a short block is soon there")
+	const url, readers = "acme/sales/orders/x.parquet", 8
+	must[objects.Info](t)(r.Objects.Put(t.Context(), url, content))
+	for range 3000 {
+		cache := must[fs.BlockCache](t)(fs.NewBlockCache(r.Objects))
+		var g errgroup.Group
+		for range readers {
+			g.Go(func() error {
+				_, err := cache.First(t.Context(), url, int64(len(content)))
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if got := cache.Fetched(); got != int64(len(content)) {
+			t.Fatalf("%d bytes were fetched for %d readers of %d, want them once", got, readers, len(content))
+		}
 	}
 }

@@ -45,6 +45,9 @@ func (c *blockCache) block(ctx context.Context, key blockKey, size int64) ([]byt
 		return data, nil
 	}
 	result := c.flights.DoChan(fmt.Sprint(key.index, key.url), func() (any, error) {
+		if data, ok := c.blocks.Get(key); ok {
+			return data, nil // another flight has ended since we looked
+		}
 		data, err := c.fetch(context.WithoutCancel(ctx), key, size)
 		if err == nil {
 			c.blocks.Add(key, data)

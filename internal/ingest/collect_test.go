@@ -77,7 +77,7 @@ func (f *fixture) some(t *testing.T, to string, first int64) []string {
 			name := fmt.Sprintf("%d-%d.jpg", first, n)
 			paths = append(paths, f.write(t, name, []byte(name)))
 		} else {
-			paths = append(paths, f.people(t, fmt.Sprintf("%d-%d.parquet", first, n), first+n*10, n+1))
+			paths = append(paths, f.people(t, fmt.Sprintf("%s/%d-%d.parquet", path.Base(to), first, n), first+n*10, n+1))
 		}
 	}
 	return paths

@@ -90,10 +90,10 @@ func rename(ctx context.Context, tx *metadb.Tx, rev Revision, moves []Renamed) (
 	if err != nil {
 		return nil, err
 	}
-	if err := prune(ctx, tx, rev.ID, removed); err != nil || len(fresh) == 0 {
+	if err := prune(ctx, tx, rev.ID, removed); err != nil {
 		return registered, err
 	}
-	return registered, b.announce(ctx, tx, rev, fresh, registered)
+	return registered, spanOf(registered).announce(ctx, tx, rev)
 }
 
 // move gives rows the names of the fresh files.

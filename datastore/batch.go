@@ -59,8 +59,21 @@ func newBatch(files []NewFile, tree bool) (*batch, error) {
 	return b, err
 }
 
-// write adds the batch to a revision whose row is locked, in a table whose lock the writer has or does not need.
+// write adds the batch to a revision whose row is locked, in a table whose lock the writer has or does not need, and
+// tells of it.
 func (b *batch) write(ctx context.Context, tx *metadb.Tx, rev Revision) ([]Registered, error) {
+	registered, err := b.add(ctx, tx, rev)
+	if err != nil {
+		return nil, err
+	}
+	return registered, spanOf(registered).announce(ctx, tx, rev)
+}
+
+// add adds the batch as write does.
+func (b *batch) add(ctx context.Context, tx *metadb.Tx, rev Revision) ([]Registered, error) {
+	if b.tree && len(b.files) == 1 {
+		return b.addOne(ctx, tx, rev)
+	}
 	known, err := b.known(ctx, tx, rev.ID)
 	if err != nil {
 		return nil, err
@@ -70,7 +83,7 @@ func (b *batch) write(ctx context.Context, tx *metadb.Tx, rev Revision) ([]Regis
 	for i, f := range b.files {
 		old, ok := known.byName[f.Name]
 		if ok && old.sum != dataset.Hash(f.SHA256).String() {
-			return nil, fmt.Errorf("%s is there with other content, sha256 %s: %w", f.Name, old.sum, fs.ErrExist)
+			return nil, otherContent(old)
 		}
 		if !ok && !b.tree {
 			old, ok = known.bySum[dataset.Hash(f.SHA256).String()]
@@ -94,20 +107,36 @@ func (b *batch) write(ctx context.Context, tx *metadb.Tx, rev Revision) ([]Regis
 			registered[i].Existing = true
 		}
 	}
-	return registered, b.announce(ctx, tx, rev, fresh, registered)
+	return registered, nil
 }
 
-// announce says that a revision has new files.
-func (b *batch) announce(ctx context.Context, tx *metadb.Tx, rev Revision, fresh []int, registered []Registered) error {
-	c := rev.Table.change(metadb.ChangeFiles)
-	c.LocationID = rev.ID
-	for n, i := range fresh {
-		id := registered[i].ID
-		if n == 0 {
-			c.FirstFile, c.LastFile = id, id
+// span is from the first to the last id of new files; 0 where there are none.
+type span struct{ first, last int64 }
+
+func spanOf(registered []Registered) *span {
+	s := &span{}
+	for _, r := range registered {
+		if !r.Existing {
+			s.include(r.ID)
 		}
-		c.FirstFile, c.LastFile = min(c.FirstFile, id), max(c.LastFile, id)
 	}
+	return s
+}
+
+func (s *span) include(id int64) {
+	if s.first == 0 {
+		s.first = id
+	}
+	s.first, s.last = min(s.first, id), max(s.last, id)
+}
+
+// announce says that a revision has new files, if there are any.
+func (s *span) announce(ctx context.Context, tx *metadb.Tx, rev Revision) error {
+	if s.first == 0 {
+		return nil
+	}
+	c := rev.Table.change(metadb.ChangeFiles)
+	c.LocationID, c.FirstFile, c.LastFile = rev.ID, s.first, s.last
 	tx.Record(c)
 	_, err := tx.Exec(ctx, `update physical_tables set updated_at = $1 where id = $2`,
 		metadb.Micros(time.Now()), rev.ID)
@@ -141,8 +170,16 @@ func (b *batch) known(ctx context.Context, tx *metadb.Tx, location int64) (known
 
 // find adds the rows of a location that have one of the values in a column.
 func (k known) find(ctx context.Context, tx *metadb.Tx, location int64, column string, values []string) error {
-	for r, err := range stream(ctx, tx, scanRow, `select f.id, f.file_name, f.sha256 from json_each($1) v
-		cross join file_metadata f where f.location_id = $2 and f.`+column+` = v.key`, rowsOf(values), location) {
+	if len(values) == 0 {
+		return nil
+	}
+	// For one value a PostgreSQL without statistics would go through the revision.
+	query, arg := `select id, file_name, sha256 from file_metadata where `+column+` = $1 and location_id = $2`, values[0]
+	if len(values) > 1 {
+		query, arg = `select f.id, f.file_name, f.sha256 from json_each($1) v
+			cross join file_metadata f where f.location_id = $2 and f.`+column+` = v.key`, rowsOf(values)
+	}
+	for r, err := range stream(ctx, tx, scanRow, query, arg, location) {
 		if err != nil {
 			return err
 		}
@@ -244,7 +281,7 @@ func (b *batch) makeDirectories(ctx context.Context, tx *metadb.Tx, location int
 		return nil
 	}
 	if len(fresh) == 1 {
-		if known, err := hasParent(ctx, tx, location, b.files[fresh[0]].Name); known || err != nil {
+		if _, known, err := look(ctx, tx, location, b.files[fresh[0]].Name); known || err != nil {
 			return err
 		}
 	}
@@ -266,22 +303,6 @@ func (b *batch) makeDirectories(ctx context.Context, tx *metadb.Tx, location int
 	return err
 }
 
-// hasParent tells whether the directory of a file is there, and so all above it. Where the path itself is a directory it
-// is fs.ErrExist.
-func hasParent(ctx context.Context, tx *metadb.Tx, location int64, name string) (bool, error) {
-	dir, base := splitPath(name)
-	above, parent := splitPath(dir)
-	var itself, there int
-	err := tx.QueryRow(ctx, `select
-		(select count(*) from file_directories where location_id = $1 and dir = $2 and name = $3),
-		(select count(*) from file_directories where location_id = $1 and dir = $4 and name = $5)`,
-		location, dir, base, above, parent).Scan(&itself, &there)
-	if err == nil && itself > 0 {
-		err = isThere(name, "directory")
-	}
-	return dir == "" || there > 0, err
-}
-
 // none is fs.ErrExist where the query finds a path.
 func none(ctx context.Context, tx *metadb.Tx, kind, query string, paths []string, location int64) error {
 	var found string
@@ -293,6 +314,10 @@ func none(ctx context.Context, tx *metadb.Tx, kind, query string, paths []string
 		return err
 	}
 	return isThere(found, kind)
+}
+
+func otherContent(there row) error {
+	return fmt.Errorf("%s is there with other content, sha256 %s: %w", there.name, there.sum, fs.ErrExist)
 }
 
 func isThere(path, kind string) error {

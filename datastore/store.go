@@ -59,6 +59,9 @@ func New(db *metadb.DB, objs *objects.Store, o Options) *Store {
 	}
 }
 
+// Embedded tells that the database is a file here, so that no statement waits for a server.
+func (s *Store) Embedded() bool { return s.db.Dialect() == metadb.SQLite }
+
 // Table names a table of one manifest of one dataset. The same table under another manifest is another one, with
 // revisions of its own.
 type Table struct {

@@ -25,6 +25,19 @@ func (t *tree) String() string { return "annexfs" }
 // ought not to fail a stat; who is being killed waits no longer than this.
 const patience = 5 * time.Second
 
+// settled is patiently for what depends on which files there are: those that this mount has acknowledged are waited for.
+func settled[T any](t *tree, cancel <-chan struct{}, h *fuse.InHeader, fn func(context.Context) (T, error)) (T, error) {
+	return patiently(cancel, h, func(ctx context.Context) (T, error) {
+		if t.Publisher != nil {
+			if err := t.Publisher.Settle(ctx); err != nil {
+				var none T
+				return none, err
+			}
+		}
+		return fn(ctx)
+	})
+}
+
 // patiently calls fn, and once more with a deadline where the kernel passed on a signal meanwhile.
 func patiently[T any](cancel <-chan struct{}, h *fuse.InHeader, fn func(context.Context) (T, error)) (T, error) {
 	v, err := fn(&fuse.Context{Caller: h.Caller, Cancel: cancel})
@@ -43,7 +56,7 @@ func (t *tree) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, out
 	if !ok {
 		return fuse.Status(syscall.ESTALE)
 	}
-	e, err := patiently(cancel, h, func(ctx context.Context) (entry, error) { return d.lookup(ctx, name) })
+	e, err := settled(t, cancel, h, func(ctx context.Context) (entry, error) { return d.lookup(ctx, name) })
 	if errors.Is(err, iofs.ErrNotExist) {
 		out.EntryValid = missRemember
 		if errors.Is(err, errNeverExists) {
@@ -99,7 +112,7 @@ func (t *tree) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.Att
 	if n == nil && kindOf(in.NodeId) != kindFile {
 		return fuse.Status(syscall.ESTALE)
 	}
-	a, err := patiently(cancel, &in.InHeader, func(ctx context.Context) (attr, error) {
+	a, err := settled(t, cancel, &in.InHeader, func(ctx context.Context) (attr, error) {
 		if n != nil {
 			return n.attr(ctx)
 		}
@@ -150,7 +163,7 @@ func (t *tree) GetXAttr(cancel <-chan struct{}, h *fuse.InHeader, name string, d
 	if !strings.HasPrefix(name, "user.") {
 		return 0, fuse.Status(syscall.EOPNOTSUPP)
 	}
-	attrs, err := patiently(cancel, h, func(ctx context.Context) (xattrList, error) { return t.xattrs(ctx, h.NodeId) })
+	attrs, err := settled(t, cancel, h, func(ctx context.Context) (xattrList, error) { return t.xattrs(ctx, h.NodeId) })
 	if err != nil {
 		return 0, t.status("getxattr", h.NodeId, err)
 	}
@@ -163,7 +176,7 @@ func (t *tree) GetXAttr(cancel <-chan struct{}, h *fuse.InHeader, name string, d
 
 func (t *tree) ListXAttr(cancel <-chan struct{}, h *fuse.InHeader, dest []byte) (uint32, fuse.Status) {
 	t.stats.count(opListXAttr)
-	attrs, err := patiently(cancel, h, func(ctx context.Context) (xattrList, error) { return t.xattrs(ctx, h.NodeId) })
+	attrs, err := settled(t, cancel, h, func(ctx context.Context) (xattrList, error) { return t.xattrs(ctx, h.NodeId) })
 	if err != nil {
 		return 0, t.status("listxattr", h.NodeId, err)
 	}

@@ -70,7 +70,7 @@ func (t *tree) readDir(cancel <-chan struct{}, in *fuse.ReadIn, add func(fuse.Di
 	if !ok {
 		return fuse.EBADF
 	}
-	l, err := patiently(cancel, &in.InHeader, func(ctx context.Context) (*listing, error) { return h.entries(ctx, in.Offset == 0) })
+	l, err := settled(t, cancel, &in.InHeader, func(ctx context.Context) (*listing, error) { return h.entries(ctx, in.Offset == 0) })
 	if err != nil {
 		return t.status("readdir", in.NodeId, err)
 	}

@@ -18,7 +18,7 @@ func (t *tree) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) 
 	}
 	out.OpenFlags = fuse.FOPEN_NOFLUSH
 	if g, ok := t.nodes.get(in.NodeId).(generated); ok {
-		data, err := patiently(cancel, &in.InHeader, g.content)
+		data, err := settled(t, cancel, &in.InHeader, g.content)
 		if err != nil {
 			return t.status("open", in.NodeId, err)
 		}

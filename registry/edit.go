@@ -41,17 +41,21 @@ func editIn(ctx context.Context, tx *metadb.Tx, id dataset.ID, fn func(*edit) er
 	return nil
 }
 
-// lock holds the row of the dataset, fs.ErrNotExist if there is none.
+// lock holds the row of the dataset, fs.ErrNotExist if there is none, and remembers the tags.
 func (e *edit) lock(ctx context.Context) error {
+	if err := e.hold(ctx); err != nil {
+		return err
+	}
+	return e.remember(ctx)
+}
+
+func (e *edit) hold(ctx context.Context) error {
 	var id int64
 	err := e.queryRow(ctx, `SELECT id FROM datasets WHERE namespace = $1 AND name = $2`+e.tx.ForUpdate()).Scan(&id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return noDataset(e.id)
 	}
-	if err != nil {
-		return err
-	}
-	return e.remember(ctx)
+	return err
 }
 
 // lockForLink holds the row of the dataset, which it makes if there is none, and returns the next link's number.

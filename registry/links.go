@@ -74,6 +74,16 @@ func (*Registry) Dev(ctx context.Context, q metadb.Queryer, id dataset.ID) (h da
 	return h, err
 }
 
+// HoldDev is Dev in a transaction of the caller's, whose first statements these must be (see LOCK ORDERING): until it ends,
+// no other manifest is linked.
+func (r *Registry) HoldDev(ctx context.Context, tx *metadb.Tx, id dataset.ID) (dataset.Hash, error) {
+	e := &edit{tx: tx, id: id}
+	if err := e.hold(ctx); err != nil {
+		return dataset.Hash{}, err
+	}
+	return r.Dev(ctx, tx, id)
+}
+
 // Unlink takes the manifest from the dataset, with the tags that denote it; `latest` and `dev` follow. It is success
 // where there is no such link or dataset. The tables' revisions stay, and are found again when the manifest is linked again.
 func (r *Registry) Unlink(ctx context.Context, id dataset.ID, h dataset.Hash) error {

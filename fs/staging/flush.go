@@ -211,7 +211,7 @@ func (t *Tree) publish(ctx context.Context, table Table, s stagedFile) (Publishe
 	if s.Size == 0 && table.Kind != manifest.Files {
 		return Published{}, errEmpty
 	}
-	published, err := t.publisher.Publish(ctx, table, Batch{Files: []File{s.File}})
+	published, err := t.publisher.Publish(ctx, table, Batch{Files: []File{s.File}, Early: true})
 	if err != nil {
 		return Published{}, err
 	}

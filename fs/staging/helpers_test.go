@@ -107,6 +107,8 @@ func (s *shelf) Check(_ context.Context, _ staging.Table, _ string, r io.ReaderA
 	return nil
 }
 
+func (s *shelf) Settle(context.Context) error { return nil }
+
 func (s *shelf) Publish(ctx context.Context, t staging.Table, b staging.Batch) ([]staging.Published, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

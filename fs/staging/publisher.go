@@ -23,8 +23,11 @@ type Publisher interface {
 	Check(ctx context.Context, t Table, name string, r io.ReaderAt, size int64) error
 
 	// Publish checks files, stores them and registers all of them in one transaction: they are durable and visible
-	// when it returns, and their staged names are gone.
+	// when it returns, and their staged names are gone. An early batch is visible when Settle returns.
 	Publish(ctx context.Context, t Table, b Batch) ([]Published, error)
+
+	// Settle waits until what Publish has answered early is visible.
+	Settle(ctx context.Context) error
 
 	// Rename gives files of a files table, which were published a moment ago, other names, in one transaction.
 	Rename(ctx context.Context, t Table, moves []Move) ([]Published, error)

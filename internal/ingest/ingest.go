@@ -62,6 +62,7 @@ type Ingester struct {
 	numbers   numbers
 	spool     spool
 	recent    recent
+	groups    *groups
 
 	at func(step string) error // tests fail here, or die; never nil
 }
@@ -75,14 +76,15 @@ func New(o Options) *Ingester {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Ingester{
-		Options: o, staging: durable.New(o.Staging), locks: locks{data: o.Data, kind: "staging " + o.Owner},
+		Options: o, staging: durable.New(o.Staging), locks: locks{data: o.Data, kind: "staging " + o.Owner}, groups: newGroups(),
 		at: func(string) error { return nil },
 	}
 }
 
 // Close releases the locks that publishing has left for the next commit. Nothing may be published any more.
 func (i *Ingester) Close(ctx context.Context) error {
-	return errors.Join(i.locks.close(ctx), i.spool.close(i.Files.Sync))
+	i.groups.end()
+	return errors.Join(i.Settle(ctx), i.locks.close(ctx), i.spool.close(i.Files.Sync))
 }
 
 // Target is a table that files are meant for.

@@ -34,6 +34,7 @@ type intent struct {
 	Table     dataset.TableName `json:"table"`
 	Revision  uuid.UUID         `json:"revision"`
 	Replace   bool              `json:"replace,omitempty"`
+	Early     bool              `json:"early,omitempty"` // it may have been acknowledged before it was committed
 	Files     []intended        `json:"files"`
 }
 
@@ -48,6 +49,8 @@ type intended struct {
 	UID    int          `json:"uid"`
 	GID    int          `json:"gid"`
 	MTime  int64        `json:"mtime,omitempty"` // in nanoseconds since the epoch
+
+	Keys map[string]string `json:"keys,omitempty"` // of its row
 }
 
 func (in *intent) table() datastore.Table {
@@ -59,7 +62,7 @@ func (p *publication) record(ctx context.Context) error {
 	t := p.table.target.Table
 	p.intent = &intent{
 		Namespace: t.Dataset.Namespace, Name: t.Dataset.Name, Manifest: t.Manifest, Table: t.Name,
-		Revision: p.rev.UUID, Replace: p.batch.Replace,
+		Revision: p.rev.UUID, Replace: p.batch.Replace, Early: p.early,
 	}
 	for n := range p.files {
 		s := &p.files[n]
@@ -73,6 +76,7 @@ func (p *publication) record(ctx context.Context) error {
 		p.intent.Files = append(p.intent.Files, intended{
 			Staged: staged, Name: s.new.Name, URL: s.new.URL, Size: s.Size, SHA256: s.new.SHA256,
 			Mode: s.stat.Mode & 0o7777, UID: int(s.stat.Uid), GID: int(s.stat.Gid), MTime: s.stat.Mtim.Nano(),
+			Keys: s.new.Statistics.Keys,
 		})
 	}
 	switch {

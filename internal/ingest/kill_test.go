@@ -59,6 +59,7 @@ func TestKillVictim(t *testing.T) {
 	if _, err := f.Publish(t.Context(), f.tableOf(t, v.Table), v.Batch); err != nil {
 		t.Fatal(err)
 	}
+	f.settle(t)
 }
 
 // TestIngester_Kill kills a process at each step of publishing: after Recover a batch is there whole or not at all, what
@@ -81,10 +82,9 @@ func TestIngester_Kill(t *testing.T) {
 }
 
 func (f *fixture) kill(t *testing.T, to string, files int, replace bool, step string) {
-	v := killVictim{URL: f.url, Objects: "file://" + f.dir, Files: filepath.Dir(filepath.Dir(filepath.Dir(f.Options.Files.Path(dataset.Key{})))),
-		Staging: f.Staging, Table: to, Step: step, Count: files, Batch: ingest.Batch{Replace: replace}}
-	if step != "store" {
-		v.Count = 1
+	v := f.victim(to, step, ingest.Batch{Replace: replace})
+	if step == "store" {
+		v.Count = files
 	}
 	for n := range files {
 		f.ids++
@@ -123,6 +123,12 @@ func (f *fixture) kill(t *testing.T, to string, files int, replace bool, step st
 		t.Errorf("staged (-before +after):\n%s", diff)
 	}
 	g.publish(t, to, v.Batch)
+}
+
+// victim is one that dies when it comes to the step.
+func (f *fixture) victim(to, step string, b ingest.Batch) killVictim {
+	return killVictim{URL: f.url, Objects: "file://" + f.dir, Files: filepath.Dir(filepath.Dir(filepath.Dir(f.Options.Files.Path(dataset.Key{})))),
+		Staging: f.Staging, Table: to, Step: step, Count: 1, Batch: b}
 }
 
 // die runs a process that publishes and must be killed.

@@ -36,6 +36,7 @@ type publication struct {
 	intent  *intent
 
 	believed bool // something of this was looked up for somebody else, a moment ago
+	early    bool // it is acknowledged before it is committed
 }
 
 // stagedFile is a file on its way.
@@ -55,15 +56,22 @@ type stagedFile struct {
 func (s *stagedFile) stored() bool { return s.existing.ID == 0 && !s.repeats }
 
 // Publish checks staged files, stores them and registers all of them in one transaction: they are durable and visible
-// when it returns, and their staged names are gone. After a failure the staged files are where they were.
+// when it returns, and their staged names are gone. After a failure the staged files are where they were. What is said of
+// an early batch is in Batch.
 //
 // What does not fit the table is fs.ErrInvalid, a path that has other content fs.ErrExist, a table that another living
 // writer has locked fault.ErrConflict.
 func (i *Ingester) Publish(ctx context.Context, t Table, b Batch) ([]Published, error) {
+	if !b.Early || b.Files[0].Replaces != (Published{}) {
+		if err := i.Settle(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for attempt := 1; ; attempt++ {
 		p := &publication{Ingester: i, table: t, batch: b, files: make([]stagedFile, len(b.Files)), believed: t.believed}
 		for n, f := range b.Files {
 			p.files[n].File = f
+			p.files[n].Replaces = i.groups.now(f.Replaces)
 		}
 		published, err := p.run(ctx)
 		if attempt == maxAttempts || !p.again(ctx, err) {
@@ -93,7 +101,11 @@ func (p *publication) run(ctx context.Context) ([]Published, error) {
 	}
 	defer release()
 	if p.alone() && p.files[0].content != nil { // its transaction finds what is at its path, and to move it back is cheap
-		published, err := p.commit(ctx)
+		commit := p.commit
+		if p.batch.Early && p.rev.ID != 0 && p.files[0].Replaces == (Published{}) {
+			commit = p.commitEarly
+		}
+		published, err := commit(ctx)
 		if errors.Is(err, fs.ErrExist) {
 			err = cmp.Or(p.placeInTree(ctx, &p.files[0]), err) // which says it better
 		}
@@ -215,6 +227,10 @@ func (p *publication) commit(ctx context.Context) ([]Published, error) {
 	if err := p.record(ctx); err != nil {
 		return nil, err
 	}
+	return p.commitRecorded(ctx)
+}
+
+func (p *publication) commitRecorded(ctx context.Context) ([]Published, error) {
 	defer p.intent.leave()
 	within, cancel := withinCommit(ctx)
 	defer cancel()
@@ -351,38 +367,4 @@ func (p *publication) moved(ctx context.Context) bool {
 		return p.rev.ID != 0
 	}
 	return err == nil && now.ID != p.rev.ID
-}
-
-// finish clears up after the files were registered, whose rows these are. What fails here is left over, and nothing more.
-func (p *publication) finish(ctx context.Context, rows []datastore.Registered) ([]Published, error) {
-	published := make([]Published, len(p.files))
-	for n := range p.files {
-		s := &p.files[n]
-		published[n] = s.existing
-		if s.existing.ID == 0 {
-			published[n] = p.became(ctx, s, rows[0])
-			rows = rows[1:]
-		}
-		if !p.tree() && s.Replaces.ID != 0 && s.Replaces.URL != published[n].URL {
-			p.dropUnnamed(ctx, p.table.target.Table, s.Replaces.URL)
-		}
-		if err := unix.Unlink(s.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			p.Logger.WarnContext(ctx, "a staged file that is published stays behind", "path", s.Path, "err", err)
-		}
-	}
-	p.intent.remove(ctx, p.Logger)
-	return published, nil
-}
-
-// became tells what became of a file that was registered.
-func (p *publication) became(ctx context.Context, s *stagedFile, r datastore.Registered) Published {
-	published := Published{ID: r.ID, URL: s.new.URL}
-	if !r.Existing {
-		return published
-	}
-	if f, err := p.Data.File(ctx, r.ID); err == nil && f.URL != s.new.URL {
-		published.URL = f.URL
-		p.dropUnnamed(ctx, p.table.target.Table, s.new.URL)
-	}
-	return published
 }

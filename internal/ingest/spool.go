@@ -43,6 +43,7 @@ const (
 type spool struct {
 	mu      sync.Mutex // guards what follows
 	open    bool
+	keep    bool // something in it is left to the next start
 	all     [segments]*segment
 	current int
 }
@@ -83,7 +84,8 @@ func (p *publication) keep(ctx context.Context, s *stagedFile) error {
 	} else if err != nil {
 		return err
 	}
-	entry, err := p.spool.append(head, s.content, p.Files.Sync)
+	// To wake another thread costs more than is won where the transaction does not wait for a server meanwhile.
+	entry, err := p.spool.append(head, s.content, !p.Data.Embedded(), p.Files.Sync)
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
@@ -91,8 +93,8 @@ func (p *publication) keep(ctx context.Context, s *stagedFile) error {
 	return nil
 }
 
-// append adds a record, and begins to make it durable.
-func (s *spool) append(head, content []byte, settle func() error) (*spoolEntry, error) {
+// append adds a record, and begins to make it durable if that is to be done ahead of need.
+func (s *spool) append(head, content []byte, ahead bool, settle func() error) (*spoolEntry, error) {
 	size := int64(recordHead + len(head) + len(content))
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,9 +116,10 @@ func (s *spool) append(head, content []byte, settle func() error) (*spoolEntry, 
 	}
 	seg.end += size
 	mine := seg.written.Add(size)
-	flushed := make(chan error, 1)
-	seg.users.Go(func() { flushed <- seg.flush(mine) })
-	entry.durable = sync.OnceValue(func() error { return <-flushed })
+	entry.durable = sync.OnceValue(func() error { return seg.flush(mine) })
+	if ahead {
+		seg.users.Go(func() { _ = entry.durable() }) // who asks for it again hears of an error
+	}
 	seg.users.Add(1)
 	entry.leave = sync.OnceFunc(seg.users.Done)
 	return entry, nil
@@ -185,6 +188,22 @@ func (e *spoolEntry) done() {
 	_, _ = e.segment.file.WriteAt([]byte{stateDone}, e.offset) // else it is found to be done when it is looked at again
 }
 
+// flushLater returns what makes durable that records of the segment were done, which is to be called.
+func (e *spoolEntry) flushLater() (flush func()) {
+	e.segment.users.Add(1)
+	return func() {
+		defer e.segment.users.Done()
+		_ = e.segment.flush(e.segment.written.Add(1)) // else they are found to be done when they are looked at again
+	}
+}
+
+// retain has close keep what is in the spool for the next start.
+func (s *spool) retain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keep = true
+}
+
 // close makes durable what is in the store, and the spool empty.
 func (s *spool) close(settle func() error) error {
 	s.mu.Lock()
@@ -202,7 +221,7 @@ func (s *spool) close(settle func() error) error {
 	err := settle()
 	errs = append(errs, err)
 	for _, seg := range s.all {
-		if err == nil {
+		if err == nil && !s.keep {
 			errs = append(errs, seg.begin())
 		}
 		errs = append(errs, seg.file.Close())
@@ -341,6 +360,9 @@ func (i *Ingester) recoverRecord(ctx context.Context, head, content []byte, stat
 	}
 	if done {
 		return i.finishIntent(ctx, in)
+	}
+	if in.Early {
+		return i.redoEarly(ctx, in)
 	}
 	return i.undoIntent(ctx, in, false)
 }

@@ -29,7 +29,10 @@ type Table struct {
 type Batch struct {
 	Name    string // of the batch's directory, "" for a file by itself
 	Replace bool   // the table's whole content from now on, instead of an addition
-	Files   []File
+	// Early has a small file of a files table answered as soon as it is durable and its place is taken, though others may
+	// not see it before Settle returns. It is for one file.
+	Early bool
+	Files []File
 }
 
 // File is a staged file.
@@ -190,8 +193,12 @@ func (i *Ingester) Register(ctx context.Context, ref dataset.Reference, data []b
 
 // Rename gives files of a files table, which were published a moment ago, other names, in one transaction.
 func (i *Ingester) Rename(ctx context.Context, t Table, moves []Move) ([]Published, error) {
+	if err := i.Settle(ctx); err != nil {
+		return nil, err
+	}
 	renamed := make([]datastore.Renamed, len(moves))
 	for n, m := range moves {
+		m.Published = i.groups.now(m.Published)
 		renamed[n] = datastore.Renamed{ID: m.ID, Name: m.Name}
 	}
 	active, err := i.Data.Active(ctx, t.target.Table)

@@ -101,6 +101,9 @@ func (tx *Tx) note(err error) error {
 	return err
 }
 
+// Err is the first failure of a statement, which the commit will fail with.
+func (tx *Tx) Err() error { return tx.err }
+
 // Exec runs a statement that gives no rows and says how many it changed.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (rowsAffected int64, err error) {
 	if tx.err != nil {

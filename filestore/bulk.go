@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 
@@ -120,7 +121,11 @@ func (b *Bulk) store(ctx context.Context, files []waiting) error {
 }
 
 func (b *Bulk) place(w waiting) error {
-	created, err := b.s.place(w.key, func(exclusive bool) error { return b.s.tree.Place(w.path, fileName(w.key), exclusive) })
+	put := func(exclusive bool) error { return b.s.tree.Place(w.path, fileName(w.key), exclusive) }
+	if err := put(true); !errors.Is(err, fs.ErrExist) { // else look at what is there
+		return err
+	}
+	created, err := b.s.place(w.key, put)
 	if err != nil || created {
 		return err
 	}

@@ -99,12 +99,23 @@ func (t *Tree) Adopt(src *os.File, path, name string) error {
 // Place gives a finished file of ours its slash-separated name, as Commit does, but durable only after SyncAll. What it
 // holds has to be durable before, where nobody else could restore it after a crash.
 func (t *Tree) Place(path, name string, exclusive bool) error {
-	err := rename(path, t.Path(name), exclusive)
+	target := t.Path(name)
+	if err := makeDir(filepath.Dir(target)); err != nil {
+		return err
+	}
+	return rename(path, target, exclusive)
+}
+
+// makeDir is os.MkdirAll for a directory that mostly is new, as that of a key is, or whose parent is: it does not look first.
+func makeDir(dir string) error {
+	err := os.Mkdir(dir, 0o777)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(filepath.Dir(t.Path(name)), 0o777); err != nil {
-			return err
+		if err = makeDir(filepath.Dir(dir)); err == nil {
+			err = os.Mkdir(dir, 0o777)
 		}
-		err = rename(path, t.Path(name), exclusive)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
 	}
 	return err
 }

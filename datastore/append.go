@@ -123,9 +123,9 @@ func look(ctx context.Context, tx *metadb.Tx, location int64, name string) (ther
 	above, last := splitPath(dir)
 	var itself, parents int
 	err = tx.QueryRow(ctx, `select coalesce(max(f.id), 0), coalesce(max(f.sha256), ''),
-		(select count(*) from file_directories where location_id = $1 and dir = $3 and name = $4),
-		(select count(*) from file_directories where location_id = $1 and dir = $5 and name = $6)
-		from file_metadata f where f.location_id = $1 and f.file_name = $2`, location, name, dir, base, above, last).
+		(select count(*) from file_directories where location_id = $1 and dir = $2 and name = $3),
+		(select count(*) from file_directories where location_id = $1 and dir = $4 and name = $5)
+		from file_metadata f where f.location_id = $1 and f.file_name = $6`, location, dir, base, above, last, name).
 		Scan(&there.id, &there.sum, &itself, &parents)
 	if err == nil && itself > 0 {
 		err = isThere(name, "directory")

@@ -13,7 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/annexfs/annexfs/internal/dataset"
 	"github.com/annexfs/annexfs/internal/ingest"
+	"github.com/annexfs/annexfs/internal/manifest"
 	"github.com/annexfs/annexfs/internal/metadb"
 	"github.com/annexfs/annexfs/internal/metadb/metadbtest"
 )
@@ -115,6 +117,55 @@ func TestPublish_EarlyRefused(t *testing.T) {
 		f.settle(t)
 		if diff := cmp.Diff([]string{"dir/a", "first"}, f.active(t, photos)); diff != "" {
 			t.Errorf("active (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestPublish_EarlyDev has another manifest linked while files are being taken for the one of dev: that waits, so that no
+// file lands in a table that is no longer the one of dev.
+func TestPublish_EarlyDev(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.begun(t)
+		m, err := manifest.Parse([]byte(strings.Replace(manifestJSON, `"place"`, `"town"`, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := f.again(t)
+		h, err := g.Options.Registry.Register(t.Context(), "dataset", m.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rev, _ := f.revision(t, photos)
+		var linking errgroup.Group
+		f.FailAt(func(step string) error {
+			if step != "group" {
+				return nil
+			}
+			linked := make(chan struct{})
+			linking.Go(func() error {
+				err := g.Options.Registry.Link(t.Context(), dataset.ID{Namespace: "acme", Name: "crm"}, h)
+				close(linked)
+				if _, missing := g.Options.Data.LookupIn(t.Context(), rev.ID, "early"); missing != nil {
+					t.Errorf("when the manifest was linked the file was not there: %v", missing)
+				}
+				return err
+			})
+			select {
+			case <-linked:
+				t.Error("another manifest was linked meanwhile")
+			case <-time.After(100 * time.Millisecond):
+			}
+			return nil
+		})
+		f.publish(t, photos, early(f.stage(t, "early", []byte("early"))))
+		f.settle(t)
+		if err := linking.Wait(); err != nil {
+			t.Error(err)
+		}
+		f.publish(t, photos, early(f.stage(t, "late", []byte("late"))))
+		f.settle(t)
+		if diff := cmp.Diff([]string{"late"}, f.active(t, photos)); diff != "" {
+			t.Errorf("active in the table of the new manifest (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -259,11 +310,11 @@ func TestPublish_EarlyAway(t *testing.T) {
 			victim := f.again(t)
 			tab := victim.tableOf(t, photos)
 			victim.FailAt(func(step string) error {
-				if step == "group" {
+				switch {
+				case step == "group" && answer == "before":
+					way.leave()
+				case step == "group":
 					way.set(true, true)
-					if answer == "before" {
-						return errors.New("the database is away")
-					}
 				}
 				return nil
 			})
@@ -271,9 +322,11 @@ func TestPublish_EarlyAway(t *testing.T) {
 			if _, err := victim.Publish(t.Context(), tab, b); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(50 * time.Millisecond)
-			if err := victim.Close(t.Context()); err != nil && !strings.Contains(err.Error(), "lock") {
-				t.Logf("Close: %v", err)
+			if err := victim.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if !way.wasCut() {
+				t.Fatal("the database was there all the time")
 			}
 			way.set(false, false)
 			g := f.again(t)

@@ -95,7 +95,7 @@ func (l *lossy) serve(client net.Conn) {
 		if err != nil {
 			return
 		}
-		if bytes.Contains(buf[:n], []byte("commit\x00")) && l.fire() {
+		if bytes.Contains(buf[:n], []byte("commit\x00")) && l.fire(client) {
 			close(lose)
 		}
 		if _, err := server.Write(buf[:n]); err != nil {
@@ -127,14 +127,21 @@ func (l *lossy) answer(client, server net.Conn, lose <-chan struct{}) {
 	}
 }
 
-func (l *lossy) fire() bool {
+// fire tells whether the answer to what client sends is to be lost. Where nobody gets through after that, nobody else does
+// from now on.
+func (l *lossy) fire(client net.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fires := l.armed
-	if fires {
-		l.armed, l.cut = false, true
+	if !l.armed {
+		return false
 	}
-	return fires
+	l.armed, l.cut = false, true
+	for c := range l.open {
+		if l.away && c != client {
+			c.Close()
+		}
+	}
+	return true
 }
 
 func (l *lossy) add(c net.Conn) bool {
@@ -169,6 +176,14 @@ func (l *lossy) set(armed, away bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.armed, l.away, l.cut = armed, away, false
+}
+
+// leave has nobody get through any more.
+func (l *lossy) leave() {
+	l.mu.Lock()
+	l.away, l.cut = true, true
+	l.mu.Unlock()
+	l.closeAll()
 }
 
 // loseCommitOf loses the answer to the commit that registers what f publishes next.

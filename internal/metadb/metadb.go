@@ -45,6 +45,7 @@ type DB struct {
 	target  target
 	readers *sql.DB // cannot write
 	writers *sql.DB
+	queue   queue
 	log     *slog.Logger
 	queries atomic.Int64
 }
@@ -93,6 +94,9 @@ func openTarget(ctx context.Context, t target, o Options) (*DB, error) {
 	if db.writers, err = t.open(writer); err != nil {
 		return nil, errors.Join(err, db.readers.Close())
 	}
+	if file, ok := t.(sqliteFile); ok {
+		db.queue = openQueue(string(file))
+	}
 	if err := checkSchema(ctx, db.readers, t.dialect()); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -101,7 +105,7 @@ func openTarget(ctx context.Context, t target, o Options) (*DB, error) {
 
 // Close waits for statements that run and closes every connection. Transactions and watches must have ended.
 func (db *DB) Close() error {
-	return errors.Join(db.readers.Close(), db.writers.Close())
+	return errors.Join(db.readers.Close(), db.writers.Close(), db.queue.close())
 }
 
 // Dialect says which database system this is.

@@ -57,6 +57,11 @@ func (db *DB) update(ctx context.Context, fn func(*Tx) error) (head int64, err e
 		return 0, err
 	}
 	defer conn.Close()
+	leave, err := db.queue.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
 	begin := beginServer
 	if db.Dialect() == SQLite {
 		begin = beginEmbedded

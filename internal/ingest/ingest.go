@@ -13,6 +13,10 @@
 // Ingester.Publish does the same for files of the staging directory, which it moves instead of copying. What it is about
 // to do is on disk before the first byte moves: as a file of its own in the directory journal, and of small files, with
 // their content, in a spool there. Ingester.Recover reads both, and finishes what was registered and undoes the rest.
+//
+// Small files that come one after another share a transaction (see group.go): each is judged by the open transaction, and
+// answered when its content is durable in the spool. From then on it is registered whatever happens, by the commit, by
+// Ingester.Close, or by the next Recover; Ingester.Settle waits for that.
 package ingest
 
 import (

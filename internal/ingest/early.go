@@ -65,7 +65,7 @@ func (m *member) settle(ctx context.Context, cause error) {
 		m.Logger.WarnContext(ctx, "a file is registered later", "table", m.intent.table().String(), "path", m.files[0].Name, "err", cause)
 		var err error
 		if row, err = m.redo(ctx, m.groups.ending, m.intent); err != nil {
-			m.spool.retain()
+			m.spool.keep.Store(true)
 			m.Logger.ErrorContext(ctx, "a file is registered when staging is opened the next time", "path", m.files[0].Name, "err", err)
 			return
 		}

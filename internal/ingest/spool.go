@@ -41,9 +41,10 @@ const (
 // for each new directory of the store. The file is moved there at once, and is durable there when a whole segment is: then
 // the segment is written again from the beginning.
 type spool struct {
+	keep atomic.Bool // something in it is left to the next start
+
 	mu      sync.Mutex // guards what follows
 	open    bool
-	keep    bool // something in it is left to the next start
 	all     [segments]*segment
 	current int
 }
@@ -197,14 +198,7 @@ func (e *spoolEntry) flushLater() (flush func()) {
 	}
 }
 
-// retain has close keep what is in the spool for the next start.
-func (s *spool) retain() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.keep = true
-}
-
-// close makes durable what is in the store, and the spool empty.
+// close makes durable what is in the store, and the spool empty, unless something is to be kept.
 func (s *spool) close(settle func() error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +215,7 @@ func (s *spool) close(settle func() error) error {
 	err := settle()
 	errs = append(errs, err)
 	for _, seg := range s.all {
-		if err == nil && !s.keep {
+		if err == nil && !s.keep.Load() {
 			errs = append(errs, seg.begin())
 		}
 		errs = append(errs, seg.file.Close())

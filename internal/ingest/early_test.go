@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -175,21 +176,21 @@ func TestPublish_EarlyStoreFails(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.begun(t)
 		broken := errors.New("the disk is on fire")
-		fail := false
+		var fail atomic.Bool
 		f.FailAt(func(step string) error {
-			if fail && step == "store" {
+			if step == "store" && fail.Load() {
 				return broken
 			}
 			return nil
 		})
 		f.publish(t, photos, early(f.stage(t, "good/a", []byte("a"))))
-		fail = true
+		fail.Store(true)
 		f.refuse(t, photos, early(f.stage(t, "bad/b", []byte("b"))), broken)
-		fail = false
+		fail.Store(false)
 		p := f.publish(t, photos, early(f.stage(t, "good/c", []byte("c"))))
-		fail = true
+		fail.Store(true)
 		f.refuse(t, photos, early(f.stage(t, "good/c", []byte("c"))), broken)
-		fail = false
+		fail.Store(false)
 		f.settle(t)
 		if diff := cmp.Diff([]string{"first", "good/a", "good/c"}, f.active(t, photos)); diff != "" {
 			t.Errorf("active (-want +got):\n%s", diff)

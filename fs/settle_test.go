@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/annexfs/annexfs/fs"
@@ -14,13 +15,12 @@ import (
 // lateCommit is a Publisher that has something to commit when it is asked to.
 type lateCommit struct {
 	*ingest.Ingester
-	commit func()
+	commit atomic.Pointer[func()]
 }
 
 func (p *lateCommit) Settle(ctx context.Context) error {
-	if commit := p.commit; commit != nil {
-		p.commit = nil
-		commit()
+	if commit := p.commit.Swap(nil); commit != nil {
+		(*commit)()
 	}
 	return p.Ingester.Settle(ctx)
 }
@@ -51,7 +51,7 @@ func TestMount_Settle(t *testing.T) {
 		}},
 	} {
 		must[os.FileInfo](t)(os.Stat(filepath.Join(table, test.known))) // so that the request in question is the only one
-		late.commit = func() { r.images(false, test.comes, test.comes) }
+		late.commit.Store(new(func() { r.images(false, test.comes, test.comes) }))
 		if !test.shows() {
 			t.Errorf("%s: %s is not seen", test.name, test.comes)
 		}

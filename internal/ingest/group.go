@@ -233,16 +233,16 @@ func (g *group) run() {
 	}
 	g.mu.Unlock()
 	g.begun()
-	flush := func() {}
+	flushLater := func() {}
 	if n := len(g.members); n > 0 {
-		flush = g.members[n-1].intent.kept.flushLater()
+		flushLater = g.members[n-1].intent.kept.flushLater()
 	}
 	for _, m := range g.members {
 		m.settle(context.WithoutCancel(ctx), errors.Join(err, m.err))
 	}
 	g.groups.remove(g)
 	close(g.done)
-	flush()
+	flushLater()
 }
 
 func (s *groups) remove(g *group) {

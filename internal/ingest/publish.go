@@ -169,7 +169,8 @@ func (p *publication) examine(ctx context.Context, s *stagedFile) error {
 		}
 		s.new.Statistics.Keys = keysOf(p.table.target.Spec.KeyColumns, path.Dir(s.Name))
 		if p.alone() && s.Size <= smallFile {
-			if s.content, err = io.ReadAll(f); err != nil {
+			s.content = make([]byte, s.Size)
+			if _, err := io.ReadFull(f, s.content); err != nil {
 				return err
 			}
 			s.Sum = new(sha256.Sum256(s.content))

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,7 @@ const (
 	smallFile   = 64 << 10 // up to which size a file goes through the spool
 	segmentSize = 8 << 20
 	segments    = 2
+	flushDelay  = 50 * time.Millisecond
 
 	spoolHead   = 16 // of a segment: magic and generation
 	recordHead  = 32 // of a record: state, magic, generation, lengths and checksum
@@ -189,12 +191,19 @@ func (e *spoolEntry) done() {
 	_, _ = e.segment.file.WriteAt([]byte{stateDone}, e.offset) // else it is found to be done when it is looked at again
 }
 
-// flushLater returns what makes durable that records of the segment were done, which is to be called.
-func (e *spoolEntry) flushLater() (flush func()) {
-	e.segment.users.Add(1)
+// flushLater makes durable that records of the segment were done, unless the next record does so a moment later. Until then
+// the segment is not written again.
+func (e *spoolEntry) flushLater() (begin func()) {
+	g := e.segment
+	g.users.Add(1)
 	return func() {
-		defer e.segment.users.Done()
-		_ = e.segment.flush(e.segment.written.Add(1)) // else they are found to be done when they are looked at again
+		before := g.written.Load()
+		time.AfterFunc(flushDelay, func() {
+			defer g.users.Done()
+			if g.written.Load() == before {
+				_ = g.flush(g.written.Add(1)) // else they are found to be done when they are looked at again
+			}
+		})
 	}
 }
 

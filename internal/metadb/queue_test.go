@@ -45,7 +45,7 @@ func TestUpdate_Queue(t *testing.T) {
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if passed > 3*turns {
+	if passed > 10*turns { // without the queue more than a hundred in each
 		t.Errorf("%d transactions of another were let by in %d turns, want about one in each", passed, turns)
 	}
 }

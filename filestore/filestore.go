@@ -67,6 +67,9 @@ func Open(dir string, o Options) (*Store, error) {
 	return &Store{tree: durable.New(dir), maxExtension: o.MaxExtension}, nil
 }
 
+// Dir is the directory that all files lie in.
+func (s *Store) Dir() string { return s.tree.Root() }
+
 // Path is where the file of a key lies, whether it is there or not.
 func (s *Store) Path(key dataset.Key) string { return s.tree.Path(fileName(key)) }
 

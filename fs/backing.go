@@ -41,12 +41,51 @@ type backings struct {
 	idle *simplelru.LRU[uint64, *backing]
 	// disabled is set where the kernel refuses this process: passthrough takes CAP_SYS_ADMIN.
 	disabled bool
+	quiet    []*noatimeView // of the directories that local files lie in
 }
 
 func newBackings(t *tree) *backings {
 	b := &backings{t: t, open: map[uint64]*backing{}, disabled: t.opts.NoPassthrough}
 	b.idle, _ = simplelru.NewLRU[uint64, *backing](idleBackings, nil) // fails only for a size below one
+	if !b.disabled && nested() {
+		b.openViews()
+	}
 	return b
+}
+
+// openViews makes reads that are passed through cheaper where it can.
+func (s *backings) openViews() {
+	dirs := []string{s.t.Files.Dir()}
+	if dir, ok := s.t.Objects.Dir(); ok {
+		dirs = append(dirs, dir)
+	}
+	for _, dir := range dirs {
+		v, err := newNoatimeView(dir)
+		if err != nil {
+			s.t.log.Debug("reading keeps note of access times", "dir", dir, "err", err)
+			continue
+		}
+		s.quiet = append(s.quiet, v)
+	}
+}
+
+// close frees what newBackings took, when nothing is served any more.
+func (s *backings) close() {
+	for _, v := range s.quiet {
+		_ = v.close() // nothing was written through it
+	}
+}
+
+// register has the kernel read f by itself.
+func (s *backings) register(f *os.File) (int32, syscall.Errno) {
+	for _, v := range s.quiet {
+		if again := v.reopen(f); again != nil {
+			defer again.Close()
+			f = again
+			break
+		}
+	}
+	return s.t.server.RegisterBackingFd(&fuse.BackingMap{Fd: int32(f.Fd())})
 }
 
 // acquire counts one open of ino. Opens of one inode at the same time wait for the first.
@@ -135,7 +174,7 @@ func (s *backings) prepare(ctx context.Context, ino uint64, b *backing) error {
 		return nil
 	}
 	s.t.stats.backingOpens.Add(1)
-	id, errno := s.t.server.RegisterBackingFd(&fuse.BackingMap{Fd: int32(local.f.Fd())})
+	id, errno := s.register(local.f)
 	switch {
 	case errno == 0:
 		b.passthrough, b.id, b.source = true, id, nil

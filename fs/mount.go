@@ -181,11 +181,11 @@ func fuseOptions(o Options, writable bool) *fuse.MountOptions {
 		MaxWrite: maxRequest, MaxBackground: maxBackground, EnableSymlinkCaching: !o.NoSymlinkCache, ExplicitDataCacheControl: true,
 		Logger: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
-	if nested() || !writable || o.AllowOther {
+	if !nested() && (!writable || o.AllowOther) {
 		opts.Options = []string{"default_permissions"} // else only the owner gets in, and is told EROFS and not EACCES
 	}
 	switch {
-	case nested():
+	case nested(): // who may do what is the same for all: Access says it, and a stat is a tenth cheaper
 		opts.AllowOther = true
 		opts.DirectMountStrict = true
 		opts.DirectMountFlags = syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_RDONLY
@@ -206,6 +206,7 @@ func (s *Server) Wait() {
 	s.stop()
 	s.behind.Wait()
 	s.end.Do(func() {
+		s.tree.inodes.close()
 		if err := s.writable.close(); err != nil {
 			s.tree.log.Error("closing staging", "error", err)
 		}

@@ -135,11 +135,19 @@ func (t *tree) Readlink(_ <-chan struct{}, h *fuse.InHeader) ([]byte, fuse.Statu
 	return nil, fuse.EINVAL
 }
 
-// Access is asked only where the kernel does not check permissions itself.
+// Access answers access(2) and chdir(2) where the kernel does not check permissions itself. The modes here are 0555 for
+// directories and 0444 for files, so it is the same for all users, root included.
 func (t *tree) Access(_ <-chan struct{}, in *fuse.AccessIn) fuse.Status {
 	t.stats.count(opAccess)
-	if in.Mask&2 != 0 {
+	n := t.nodes.get(in.NodeId)
+	if n == nil && kindOf(in.NodeId) != kindFile {
+		return fuse.Status(syscall.ESTALE)
+	}
+	if in.Mask&fuse.W_OK != 0 {
 		return fuse.EROFS
+	}
+	if _, isDir := n.(directory); in.Mask&fuse.X_OK != 0 && !isDir {
+		return fuse.EACCES
 	}
 	return fuse.OK
 }

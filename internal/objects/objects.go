@@ -130,6 +130,15 @@ func (s *Store) LocalPath(key string) (path string, ok bool) {
 	return l.tree.Path(key), true
 }
 
+// Dir tells the directory that all objects lie in. It is false where objects are not files of this machine.
+func (s *Store) Dir() (dir string, ok bool) {
+	l, ok := s.driver.(*local)
+	if !ok {
+		return "", false
+	}
+	return l.tree.Root(), true
+}
+
 // Put stores data under key, replacing what is there. Readers see the old content or the new one, whole. When it
 // returns without an error the object is durable.
 func (s *Store) Put(ctx context.Context, key string, data []byte) (Info, error) {

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"syscall"
 	"testing"
 	"time"
@@ -83,5 +84,54 @@ func erofs(t *testing.T, what string, try func() error) {
 	t.Helper()
 	if err := try(); !errors.Is(err, syscall.EROFS) {
 		t.Errorf("%s: got %v, want EROFS", what, err)
+	}
+}
+
+// TestReadOnly_Access holds what access(2), chdir(2) and execve(2) say, to the owner of the mount and to others that it
+// lets in: the modes are 0555 for directories and 0444 for files, for root too, and nothing can be written.
+func TestReadOnly_Access(t *testing.T) {
+	harness.EachUser(t, func(t *testing.T, u harness.User) {
+		s := harness.NewSample(t, u, harness.Backend{})
+		m := s.Mount()
+		accessible(t, m)
+		if u.UID != 0 {
+			return // nobody else is let in
+		}
+		for _, other := range harness.Users(t) {
+			if other.UID != u.UID {
+				harness.As(t, "as "+other.Name, other, func(t *testing.T) { accessible(t, m) })
+			}
+		}
+	})
+}
+
+func accessible(t *testing.T, m *harness.Mount) {
+	t.Helper()
+	order := m.Path("shop/sales/@1.0.0/orders", harness.Names(t, m.Path("shop/sales/@1.0.0/orders"))[0])
+	for _, dir := range []string{"", "shop/sales/@1.0.0", "shop/sales/@latest/orders", "shop/sales/@1.0.0/photos/2026", ".annexfs/blobs"} {
+		accesses(t, m.Path(dir), unix.R_OK|unix.X_OK, nil)
+		accesses(t, m.Path(dir), unix.W_OK, syscall.EROFS)
+		cmd := exec.Command("pwd")
+		cmd.Dir = m.Path(dir)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("running in %s: %v: %s", dir, err, out)
+		}
+	}
+	for _, file := range []string{order, m.Path("shop/sales/@1.0.0/manifest.json"), m.Path("shop/sales/@1.0.0/photos/empty"), m.Path(".annexfs/status.json")} {
+		accesses(t, file, unix.F_OK, nil)
+		accesses(t, file, unix.R_OK, nil)
+		accesses(t, file, unix.W_OK, syscall.EROFS)
+		accesses(t, file, unix.X_OK, syscall.EACCES)
+		accesses(t, file, unix.R_OK|unix.X_OK, syscall.EACCES)
+		if err := exec.Command(file).Run(); !errors.Is(err, syscall.EACCES) {
+			t.Errorf("executing %s: got %v, want EACCES", file, err)
+		}
+	}
+}
+
+func accesses(t *testing.T, path string, mode uint32, want error) {
+	t.Helper()
+	if err := unix.Faccessat(unix.AT_FDCWD, path, mode, 0); !errors.Is(err, want) {
+		t.Errorf("access %s, mode %o: got %v, want %v", path, mode, err, want)
 	}
 }

@@ -33,8 +33,13 @@ type Appending struct {
 // fn returns. fn may be called again, where the database made the transaction lose against another one; then nothing is
 // left of what it added before. A revision that is not active, or that another living job has locked, is
 // fault.ErrConflict.
+//
+// What was added may be told of before Append returns: metadb.DB.Await waits for it.
 func (s *Store) Append(ctx context.Context, rev Revision, o AppendOptions, fn func(*Appending) error) error {
 	err := s.db.Update(ctx, func(tx *metadb.Tx) error {
+		if err := tx.Promise(ctx); err != nil {
+			return err
+		}
 		if o.First != nil {
 			if err := o.First(ctx, tx); err != nil {
 				return err

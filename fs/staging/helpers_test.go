@@ -33,7 +33,8 @@ import (
 // shelf is a Publisher over a directory: a real one, but for what a parquet file is. Two tables are declared in every
 // dataset but ns/none: orders of parquet files, and images of files.
 type shelf struct {
-	dir string
+	dir      string
+	returned func(path string, why error)
 
 	mu    sync.Mutex
 	next  int64

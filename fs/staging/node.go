@@ -160,6 +160,20 @@ func (s *nodes) drop(parent *node, name string) {
 	s.reap(parent)
 }
 
+// dropPath is drop for a path, as far as there are nodes on it.
+func (s *nodes) dropPath(names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	parent, last := s.root, len(names)-1
+	for _, name := range names[:last] {
+		if parent = parent.children[name]; parent == nil {
+			return
+		}
+	}
+	s.unlink(parent, names[last])
+	s.reap(parent)
+}
+
 // unlink is drop with mu held. Ghosts below go with their directory.
 func (s *nodes) unlink(parent *node, name string) {
 	n := parent.children[name]

@@ -29,6 +29,10 @@ type Publisher interface {
 	// Settle waits until what Publish has answered early is visible.
 	Settle(ctx context.Context) error
 
+	// NotifyReturned has fn called when a file that was answered early cannot be registered after all, so that it is
+	// staged again at that path, and why. It is called before anything else.
+	NotifyReturned(fn func(path string, why error))
+
 	// Rename gives files of a files table, which were published a moment ago, other names, in one transaction.
 	Rename(ctx context.Context, t Table, moves []Move) ([]Published, error)
 

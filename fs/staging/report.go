@@ -39,6 +39,18 @@ func (t *Tree) refuseName(parent *node, name string, err error) fuse.Status {
 	return fuse.Status(errno)
 }
 
+// returned tells of a file that is staged again though close has answered that it was published.
+func (t *Tree) returned(path string, why error) {
+	rel, err := filepath.Rel(t.dir, path)
+	if err != nil {
+		return
+	}
+	names := strings.Split(rel, string(filepath.Separator))
+	t.nodes.dropPath(names) // its ghost
+	errno, advice := verdict(why)
+	t.report(names, errno, advice, fmt.Errorf("the database was away when it was to be registered, and now: %w", why))
+}
+
 func (t *Tree) report(names []string, errno syscall.Errno, advice string, err error) {
 	t.log.Warn("staged file refused", "file", strings.Join(names, "/"), "errno", errno.Error(), "error", err)
 	if len(names) < depthTable {

@@ -81,6 +81,7 @@ func New(ctx context.Context, o Options) (*Tree, error) {
 		ghostLife:   o.GhostLife,
 		nodes:       newNodes(o.RootID, o.IDBase),
 	}
+	t.publisher.NotifyReturned(t.returned)
 	t.ctx, t.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := t.makeDirectory(t.dir); err != nil {
 		return nil, fmt.Errorf("staging directory: %w", err)

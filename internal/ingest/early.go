@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -97,7 +98,11 @@ func (i *Ingester) redo(ctx, ending context.Context, in *intent) (datastore.Regi
 		if refused(err) && !isConflict(err) {
 			i.Logger.ErrorContext(ctx, "a file cannot be registered any more, and is in staging again", "table", in.table().String(),
 				"path", in.Files[0].Name, "staged", in.Files[0].Staged, "err", err)
-			return datastore.Registered{}, i.undoIntent(ctx, in, false)
+			if undone := i.undoIntent(ctx, in, false); undone != nil {
+				return datastore.Registered{}, undone
+			}
+			i.returned(filepath.Join(i.Staging, in.Files[0].Staged), err)
+			return datastore.Registered{}, nil
 		}
 		select {
 		case <-time.After(wait):

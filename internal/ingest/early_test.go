@@ -122,6 +122,35 @@ func TestPublish_EarlyRefused(t *testing.T) {
 	})
 }
 
+// TestPublish_EarlySeen holds that other processes can see what was answered, though its transaction takes long.
+func TestPublish_EarlySeen(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.begun(t)
+		f.FailAt(func(step string) error {
+			if step == "group" {
+				time.Sleep(50 * time.Millisecond)
+			}
+			return nil
+		})
+		other := f.again(t)
+		db, err := metadb.Open(t.Context(), f.url, metadb.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		for n := range 3 {
+			name := fmt.Sprint("early", n)
+			f.publish(t, photos, early(f.stage(t, name, []byte(name))))
+			if err := db.Await(t.Context(), time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			if got := other.active(t, photos); !slices.Contains(got, name) {
+				t.Errorf("active: got %v, want %s in it", got, name)
+			}
+		}
+	})
+}
+
 // TestPublish_EarlyDev has another manifest linked while files are being taken for the one of dev: that waits, so that no
 // file lands in a table that is no longer the one of dev.
 func TestPublish_EarlyDev(t *testing.T) {
@@ -255,9 +284,19 @@ func TestPublish_EarlyTaken(t *testing.T) {
 			}
 			return nil
 		})
+		var told []string
+		f.NotifyReturned(func(path string, why error) {
+			if !errors.Is(why, fs.ErrExist) {
+				t.Errorf("why: got %v, want fs.ErrExist", why)
+			}
+			told = append(told, path)
+		})
 		b := early(f.stage(t, "a", []byte("ours")))
 		f.publish(t, photos, b)
 		f.settle(t)
+		if !slices.Equal(told, []string{b.Files[0].Path}) {
+			t.Errorf("told of %v, want what is staged again", told)
+		}
 		if got, err := os.ReadFile(b.Files[0].Path); err != nil || string(got) != "ours" {
 			t.Errorf("staged: got %q, %v, want what was answered", got, err)
 		}

@@ -68,7 +68,8 @@ type Ingester struct {
 	recent    recent
 	groups    *groups
 
-	at func(step string) error // tests fail here, or die; never nil
+	returned func(path string, why error)
+	at       func(step string) error // tests fail here, or die; never nil
 }
 
 // New returns an Ingester; it writes nothing yet.
@@ -81,9 +82,13 @@ func New(o Options) *Ingester {
 	}
 	return &Ingester{
 		Options: o, staging: durable.New(o.Staging), locks: locks{data: o.Data, kind: "staging " + o.Owner}, groups: newGroups(),
-		at: func(string) error { return nil },
+		returned: func(string, error) {}, at: func(string) error { return nil },
 	}
 }
+
+// NotifyReturned has fn called when a file that was answered early cannot be registered after all, so that it is staged
+// again at that path, and why. Call it before anything else.
+func (i *Ingester) NotifyReturned(fn func(path string, why error)) { i.returned = fn }
 
 // Close releases the locks that publishing has left for the next commit. Nothing may be published any more.
 func (i *Ingester) Close(ctx context.Context) error {

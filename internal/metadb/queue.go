@@ -20,11 +20,12 @@ type queue struct {
 	file *os.File // nil where there is none
 }
 
-// Bytes of the file, each of which is a lock. Who writes has the turn; who is to write next has the other one while he
-// waits for it, so that who just had his turn cannot take it again before.
+// Bytes of the file, each of which is a lock. Who writes has the turn; who is to write next has that one while he waits
+// for it, so that who just had his turn cannot take it again before; promised is [Tx.Promise].
 const (
 	next = iota
 	turn
+	promised
 )
 
 // openQueue opens the lock file beside the database; where that is not allowed there is no queue.

@@ -26,7 +26,8 @@ type Tx struct {
 	conn    *sql.Conn
 	tx      statements
 	changes []Change
-	err     error // the first failure
+	err     error  // the first failure
+	kept    func() // ends a promise, nil where there is none
 }
 
 // Update runs fn in a transaction and commits it unless fn fails. On SQLite it begins IMMEDIATE, so that it is the only
@@ -75,6 +76,11 @@ func (db *DB) update(ctx context.Context, fn func(*Tx) error) (head int64, err e
 	}
 	defer sqlTx.rollback()
 	tx := &Tx{db: db, conn: conn, tx: sqlTx}
+	defer func() {
+		if tx.kept != nil {
+			tx.kept()
+		}
+	}()
 	if err := fn(tx); err != nil {
 		if retriable(tx.err) {
 			err = tx.err // whatever fn made of it

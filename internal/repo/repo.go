@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/annexfs/annexfs/datastore"
 	"github.com/annexfs/annexfs/filestore"
@@ -42,7 +43,10 @@ type Options struct {
 	Logger *slog.Logger // nil is silence
 }
 
-// Open opens the repository at dir, which Find has found. The caller closes it. It changes nothing: a database that
+// promiseWait bounds how long Open waits for what a mount has acknowledged: a hundredth of it is enough for most.
+const promiseWait = time.Second
+
+// Open opens the repository at dir, which Find has found. What mounts have acknowledged by then is there. The caller closes it. It changes nothing: a database that
 // has to be migrated is metadb.ErrSchemaOlder.
 func Open(ctx context.Context, dir string, o Options) (*Repo, error) {
 	c, err := readConfig(dir)
@@ -66,6 +70,9 @@ func (r *Repo) open(ctx context.Context, o Options) error {
 		return err
 	}
 	if r.DB, err = metadb.Open(ctx, database, metadb.Options{Logger: o.Logger}); err != nil {
+		return err
+	}
+	if err = r.DB.Await(ctx, promiseWait); err != nil {
 		return err
 	}
 	if r.Objects, err = objects.Open(ctx, store); err != nil {

@@ -133,3 +133,17 @@ func TestStaging_Files(t *testing.T) {
 		}
 	})
 }
+
+// TestStaging_FilesAtOnce holds that what cp has put into a files table is there for a command that starts when it comes
+// back, though the database has not got it yet.
+func TestStaging_FilesAtOnce(t *testing.T) {
+	harness.Each(t, func(t *testing.T, u harness.User, backend harness.Backend) {
+		b := newBed(t, u, backend, tables{"photos": filesTable})
+		const files = 10
+		for n := range files {
+			in := b.tree(t, map[string]string{itoa(n): "photo " + itoa(n)})
+			b.MustExec("cp", "-r", in+"/.", b.staging("photos"))
+			equal(t, "what was copied", b.Must("cat", "shop/sales@dev/photos/"+itoa(n)), "photo "+itoa(n))
+		}
+	})
+}

@@ -84,8 +84,8 @@ const head = `# Bringing files in
 
 Measured on %s: %d cores; load average %s at the beginning and %s at the end. Each way is taken by turns, each time into
 a new repository. The ratio is that of the medians, to the first way. What goes through annexfs is durable when the
-command ends, and registered, the last small files of a copy into staging some milliseconds later; of the others only
-those that say so sync anything. The copy into bindfs shows what any file system in user space costs.
+command ends, and registered, of a copy into staging the last small files some milliseconds later, for which whoever looks
+waits; of the others only those that say so sync anything. The copy into bindfs shows what any file system in user space costs.
 %s`
 
 // load is the average over a minute.

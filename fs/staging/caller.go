@@ -51,7 +51,12 @@ func wasKilled(thread uint32) bool {
 	if thread == 0 {
 		return false
 	}
-	data, err := os.ReadFile("/proc/" + strconv.FormatUint(uint64(thread), 10) + "/stat")
+	proc := "/proc/" + strconv.FormatUint(uint64(thread), 10)
+	// Who is ending has given up his memory, and with it his program, before his files; to ask for that is cheap.
+	if _, err := unix.Readlink(proc+"/exe", make([]byte, 1)); err == nil {
+		return false
+	}
+	data, err := os.ReadFile(proc + "/stat")
 	if err != nil {
 		return false
 	}

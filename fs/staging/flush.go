@@ -197,7 +197,8 @@ func (t *Tree) staged(n *node, name string) (stagedFile, error) {
 	if err := syscall.Lstat(path, &s.st); err != nil {
 		return s, err
 	}
-	s.File = File{Path: path, Name: name, Size: s.st.Size, Sum: n.file.sum.sumOf(s.st.Size)}
+	sum := n.file.sum
+	s.File = File{Path: path, Name: name, Size: s.st.Size, Sum: sum.sumOf(s.st.Size), Content: sum.contentOf(s.st.Size)}
 	return s, nil
 }
 

@@ -4,15 +4,17 @@ import (
 	"crypto/sha256"
 	"hash"
 	"os"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
 const (
-	hashAtOnce = 1 << 20 // the first bytes of a file, which are hashed while they are at hand
-	hashChunk  = 1 << 20 // bytes read back at a time beyond that
-	writeBack  = 8 << 20 // bytes after which the disk is told to begin
+	keptBytes  = 64 << 10 // of a file that is no longer than that, for who publishes it
+	hashAtOnce = 1 << 20  // the first bytes of a file, which are hashed while they are at hand
+	hashChunk  = 1 << 20  // bytes read back at a time beyond that
+	writeBack  = 8 << 20  // bytes after which the disk is told to begin
 )
 
 // running is the SHA-256 of what was written so far to a file, as long as it comes in order from the first byte. A large
@@ -24,6 +26,7 @@ type running struct {
 	caught sync.Cond // done has reached end, or lost; its lock is mu
 	// guarded by mu
 	hash hash.Hash
+	kept []byte // the bytes themselves, as long as they are few
 	done int64  // bytes hashed
 	end  int64  // bytes written in order
 	busy bool   // follow is at work, and alone with hash, done and buf
@@ -49,6 +52,11 @@ func (r *running) write(off int64, p []byte) {
 		return
 	}
 	r.end += int64(len(p))
+	if r.end <= keptBytes {
+		r.kept = append(r.kept, p...)
+	} else {
+		r.kept = nil
+	}
 	switch {
 	case r.busy:
 	case r.done == off && r.end <= hashAtOnce:
@@ -110,6 +118,16 @@ func (r *running) sumOf(size int64) *[32]byte {
 		return nil
 	}
 	return (*[32]byte)(r.hash.Sum(nil))
+}
+
+// contentOf is what a small file of that size holds, nil where that is not known.
+func (r *running) contentOf(size int64) []byte {
+	if !r.inOrder(size) {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clip(r.kept)
 }
 
 // inOrder tells whether a file of that size was written in order.

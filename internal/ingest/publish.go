@@ -3,12 +3,9 @@ package ingest
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"path"
 	"runtime"
 	"sync"
 
@@ -147,51 +144,6 @@ func (p *publication) one(ctx context.Context, n int, fn func(context.Context, *
 		err = fmt.Errorf("%s: %w", p.batch.Files[n].Name, err)
 	}
 	return err
-}
-
-// examine judges a file and finds out what is to be registered of it.
-func (p *publication) examine(ctx context.Context, s *stagedFile) error {
-	f, info, err := durable.OpenRegular(s.Path, true)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := unix.Fstat(int(f.Fd()), &s.stat); err != nil {
-		return err
-	}
-	if info.Size() != s.Size {
-		return conflict("it has %d bytes now and had %d", info.Size(), s.Size)
-	}
-	s.new = datastore.NewFile{Name: s.Name, Size: s.Size}
-	if p.tree() {
-		if !fs.ValidPath(s.Name) {
-			return fail(fs.ErrInvalid, "its name is not UTF-8")
-		}
-		s.new.Statistics.Keys = keysOf(p.table.target.Spec.KeyColumns, path.Dir(s.Name))
-		if p.alone() && s.Size <= smallFile {
-			s.content = make([]byte, s.Size)
-			if _, err := io.ReadFull(f, s.content); err != nil {
-				return err
-			}
-			s.Sum = new(sha256.Sum256(s.content))
-		}
-	} else {
-		info, err := checkStaged(f, s.Size, p.table, path.Dir(s.Name))
-		if err != nil {
-			return err
-		}
-		s.new.Rows, s.new.FooterOffset, s.new.Footer, s.new.Statistics = info.Rows, info.Offset, info.Bytes, info.Statistics
-	}
-	if s.Sum != nil {
-		s.new.SHA256 = *s.Sum
-	} else if s.new.SHA256, _, err = hash(ctx, f); err != nil {
-		return err
-	}
-	if p.tree() {
-		s.key = dataset.Key{Size: s.Size, Sum: s.new.SHA256, Ext: dataset.Extension(path.Base(s.Name), p.MaxExtension)}
-		s.new.URL = KeyScheme + s.key.String()
-	}
-	return nil
 }
 
 // begin chooses the revision, and locks the active one where there is one. A single file of a files table needs no lock:

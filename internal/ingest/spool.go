@@ -117,12 +117,14 @@ func (s *spool) append(head, content []byte, ahead bool, settle func() error) (*
 	if _, err := seg.file.WriteAt(record, seg.end); err != nil {
 		return nil, err
 	}
-	seg.end += size
 	mine := seg.written.Add(size)
 	entry.durable = sync.OnceValue(func() error { return seg.flush(mine) })
 	if ahead {
 		seg.users.Go(func() { _ = entry.durable() }) // who asks for it again hears of an error
+	} else { // the disk can write, though it does not flush yet
+		_ = unix.SyncFileRange(int(seg.file.Fd()), seg.end, size, unix.SYNC_FILE_RANGE_WRITE)
 	}
+	seg.end += size
 	seg.users.Add(1)
 	entry.leave = sync.OnceFunc(seg.users.Done)
 	return entry, nil

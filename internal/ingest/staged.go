@@ -41,6 +41,7 @@ type File struct {
 	Name     string    // slash-separated, below the table or the batch
 	Size     int64     // in bytes
 	Sum      *[32]byte // SHA-256, nil where the bytes did not come in order
+	Content  []byte    // its bytes, where they are few and at hand as well as Sum, else nil
 	Replaces Published // what the same writer had published in its place before, or zero
 }
 

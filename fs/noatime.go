@@ -13,17 +13,21 @@ import (
 // What the kernel reads by itself it opens with the reader's flags, so that O_NOATIME would not reach the backing file;
 // deciding about its access time is some 5 % of a small warm read.
 type noatimeView struct {
-	dir  string
+	dir  *os.File // keeps its file system from being unmounted unseen
 	root *os.File
 }
 
 // newNoatimeView takes CAP_SYS_ADMIN, as passthrough does.
-func newNoatimeView(dir string) (*noatimeView, error) {
-	fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+func newNoatimeView(path string) (*noatimeView, error) {
+	dir, err := os.Open(path)
 	if err != nil {
-		return nil, os.NewSyscallError("open_tree", err)
+		return nil, err
 	}
-	v := &noatimeView{dir: dir, root: os.NewFile(uintptr(fd), dir)}
+	fd, err := unix.OpenTree(int(dir.Fd()), "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
+	if err != nil {
+		return nil, errors.Join(os.NewSyscallError("open_tree", err), dir.Close())
+	}
+	v := &noatimeView{dir: dir, root: os.NewFile(uintptr(fd), path)}
 	set := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOATIME, Attr_clr: unix.MOUNT_ATTR__ATIME}
 	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &set); err != nil {
 		return nil, errors.Join(os.NewSyscallError("mount_setattr", err), v.close())
@@ -33,7 +37,7 @@ func newNoatimeView(dir string) (*noatimeView, error) {
 
 // reopen is f by way of the view, or nil where the view does not show that very file.
 func (v *noatimeView) reopen(f *os.File) *os.File {
-	name, ok := strings.CutPrefix(f.Name(), v.dir+string(filepath.Separator))
+	name, ok := strings.CutPrefix(f.Name(), v.dir.Name()+string(filepath.Separator))
 	if !ok {
 		return nil
 	}
@@ -55,4 +59,4 @@ func sameFile(a, b *os.File) bool {
 	return errA == nil && errB == nil && os.SameFile(first, second)
 }
 
-func (v *noatimeView) close() error { return v.root.Close() }
+func (v *noatimeView) close() error { return errors.Join(v.root.Close(), v.dir.Close()) }

@@ -11,6 +11,7 @@ const (
 	controlName = ".annexfs"
 	blobsName   = "blobs"
 	statusName  = "status.json"
+	metricsName = "metrics"
 )
 
 // controlDir is .annexfs: found by name and not listed in the root; its own names are listed.
@@ -29,7 +30,9 @@ func (d *controlDir) lookup(ctx context.Context, name string) (entry, error) {
 	case blobsName:
 		return nodeEntry(ctx, name, d.blobs())
 	case statusName:
-		return nodeEntry(ctx, name, &statusFile{t: d.t})
+		return nodeEntry(ctx, name, &reportFile{inoStatus, func() ([]byte, error) { return marshalLine(d.t.report()) }})
+	case metricsName:
+		return nodeEntry(ctx, name, &reportFile{inoMetrics, func() ([]byte, error) { return marshalMetrics(d.t.report().metrics()), nil }})
 	case stagingName:
 		if d.t.writable != nil {
 			return nodeEntry(ctx, name, &stagingDir{t: d.t})
@@ -39,7 +42,7 @@ func (d *controlDir) lookup(ctx context.Context, name string) (entry, error) {
 }
 
 func (d *controlDir) list(ctx context.Context, add func(entry)) error {
-	for _, name := range []string{blobsName, stagingName, statusName} {
+	for _, name := range []string{blobsName, metricsName, stagingName, statusName} {
 		e, err := d.lookup(ctx, name)
 		if errors.Is(err, errNeverExists) { // staging, in a mount that is read-only
 			continue
@@ -67,17 +70,20 @@ func (d *stagingDir) list(context.Context, func(entry)) error { return nil }
 
 func (d *stagingDir) lookup(context.Context, string) (entry, error) { return entry{}, errNeverExists }
 
-// statusFile is status.json: what the daemon is doing.
-type statusFile struct{ t *tree }
-
-var _ generated = (*statusFile)(nil)
-
-func (f *statusFile) ino() uint64    { return inoStatus }
-func (f *statusFile) volatile() bool { return true }
-
-func (f *statusFile) attr(ctx context.Context) (attr, error) {
-	data, err := f.content(ctx)
-	return attr{ino: inoStatus, mode: modeFile, size: int64(len(data)), mtime: time.Now().UnixNano()}, err
+// reportFile is status.json or metrics: what the daemon is doing, each time it is read.
+type reportFile struct {
+	inode  uint64
+	report func() ([]byte, error)
 }
 
-func (f *statusFile) content(context.Context) ([]byte, error) { return marshalLine(f.t.report()) }
+var _ generated = (*reportFile)(nil)
+
+func (f *reportFile) ino() uint64    { return f.inode }
+func (f *reportFile) volatile() bool { return true }
+
+func (f *reportFile) attr(context.Context) (attr, error) {
+	data, err := f.report()
+	return attr{ino: f.inode, mode: modeFile, size: int64(len(data)), mtime: time.Now().UnixNano()}, err
+}
+
+func (f *reportFile) content(context.Context) ([]byte, error) { return f.report() }

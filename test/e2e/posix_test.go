@@ -55,6 +55,7 @@ func TestPOSIX_FSX(t *testing.T) {
 	operations := setting(t, fsxOperations, 100_000)
 	tools := copyTools(t, "fsx")
 	harness.EachUser(t, func(t *testing.T, u harness.User) {
+		t.Parallel() // each waits for its daemon half of the time
 		b := newBed(t, u, harness.Backend{}, tables{"orders": orderTable})
 		config := filepath.Join(b.newDir(t), "fsx.toml")
 		if err := os.WriteFile(config, []byte(fsxConfig), 0o644); err != nil {

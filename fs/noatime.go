@@ -19,7 +19,7 @@ type noatimeView struct {
 
 // newNoatimeView takes CAP_SYS_ADMIN, as passthrough does.
 func newNoatimeView(path string) (*noatimeView, error) {
-	dir, err := os.Open(path)
+	dir, err := os.Open(filepath.Clean(path))
 	if err != nil {
 		return nil, err
 	}

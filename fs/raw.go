@@ -136,7 +136,7 @@ func (t *tree) Readlink(_ <-chan struct{}, h *fuse.InHeader) ([]byte, fuse.Statu
 }
 
 // Access answers access(2) and chdir(2) where the kernel does not check permissions itself. The modes here are 0555 for
-// directories and 0444 for files, so it is the same for all users, root included.
+// directories, 0777 for symlinks and 0444 for files, so it is the same for all users, root included.
 func (t *tree) Access(_ <-chan struct{}, in *fuse.AccessIn) fuse.Status {
 	t.stats.count(opAccess)
 	n := t.nodes.get(in.NodeId)
@@ -146,7 +146,11 @@ func (t *tree) Access(_ <-chan struct{}, in *fuse.AccessIn) fuse.Status {
 	if in.Mask&fuse.W_OK != 0 {
 		return fuse.EROFS
 	}
-	if _, isDir := n.(directory); in.Mask&fuse.X_OK != 0 && !isDir {
+	switch n.(type) {
+	case directory, symlink:
+		return fuse.OK
+	}
+	if in.Mask&fuse.X_OK != 0 {
 		return fuse.EACCES
 	}
 	return fuse.OK

@@ -26,7 +26,7 @@ type running struct {
 	caught sync.Cond // done has reached end, or lost; its lock is mu
 	// guarded by mu
 	hash hash.Hash
-	kept []byte // the bytes themselves, as long as they are few
+	kept []byte // the bytes themselves, as long as they are few and somebody writes
 	done int64  // bytes hashed
 	end  int64  // bytes written in order
 	busy bool   // follow is at work, and alone with hash, done and buf
@@ -127,6 +127,9 @@ func (r *running) contentOf(size int64) []byte {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if int64(len(r.kept)) != size {
+		return nil // what was written before it was opened again is not kept
+	}
 	return slices.Clip(r.kept)
 }
 
@@ -140,13 +143,14 @@ func (r *running) inOrder(size int64) bool {
 	return !r.lost && r.end == size
 }
 
-// stop ends what goes on behind the writer's back.
+// stop ends what goes on behind the writer's back, and keeps no more than the hash: many files may wait for their batch.
 func (r *running) stop() {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.kept = nil
 	for r.busy {
 		r.lost = true
 		r.caught.Wait()

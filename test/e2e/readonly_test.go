@@ -117,6 +117,9 @@ func accessible(t *testing.T, m *harness.Mount) {
 			t.Errorf("running in %s: %v: %s", dir, err, out)
 		}
 	}
+	if err := unix.Faccessat(unix.AT_FDCWD, m.Path("shop/sales/@latest"), unix.X_OK, unix.AT_SYMLINK_NOFOLLOW|unix.AT_EACCESS); err != nil {
+		t.Errorf("access of a symlink: got %v, want none", err)
+	}
 	for _, file := range []string{order, m.Path("shop/sales/@1.0.0/manifest.json"), m.Path("shop/sales/@1.0.0/photos/empty"), m.Path(".annexfs/status.json")} {
 		accesses(t, file, unix.F_OK, nil)
 		accesses(t, file, unix.R_OK, nil)

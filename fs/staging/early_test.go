@@ -27,3 +27,18 @@ func TestReturned(t *testing.T) {
 	s.shelf.returned(staged, iofs.ErrExist)
 	s.wantStaged("images/oslo", "a.txt", "a.txt.error")
 }
+
+// TestBatch_Memory holds that nothing of what a file holds stays in memory while it waits for its batch.
+func TestBatch_Memory(t *testing.T) {
+	s := mount(t)
+	s.mkdir("images/append/b")
+	f := s.open("images/append/b/a.txt", create)
+	mustWriteTo(t, f, []byte("content"))
+	if got := s.tree.Kept(); got == 0 {
+		t.Error("nothing is kept of a file that is being written, which is what this test looks at")
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the content is given up", func() bool { return s.tree.Kept() == 0 })
+}

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/annexfs/annexfs/internal/dataset"
 	"github.com/annexfs/annexfs/internal/durable"
 	"github.com/annexfs/annexfs/internal/fault"
@@ -93,6 +95,24 @@ func (s *Store) Adopt(path string, key dataset.Key) (created bool, err error) {
 		return false, fmt.Errorf("adopt %s: %w", path, err)
 	}
 	return true, nil
+}
+
+// What has to be free for HasRoomFor.
+const (
+	roomBytes = 64 << 20
+	roomFiles = 4096
+)
+
+// HasRoomFor tells whether files of a file system, by its device number, can be moved here, and a few more will surely not
+// fill it.
+func (s *Store) HasRoomFor(dev uint64) bool {
+	var root unix.Stat_t
+	var room unix.Statfs_t
+	if unix.Stat(s.tree.Root(), &root) != nil || root.Dev != dev || unix.Statfs(s.tree.Root(), &room) != nil {
+		return false
+	}
+	counted := room.Files > 0 // not by btrfs, which makes room
+	return int64(room.Bavail)*room.Bsize >= roomBytes && (!counted || room.Ffree >= roomFiles)
 }
 
 // Sync makes durable what was adopted.

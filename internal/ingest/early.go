@@ -49,13 +49,28 @@ func (p *publication) join(ctx context.Context) (Published, error) {
 	}
 	p.shared.addExisting([]datastore.Registered{m.row})
 	found()
-	if err := p.storeAll(ctx); err != nil {
+	if err := p.leaveStaging(ctx, g, m); err != nil {
 		g.takeBack(ctx, m)
 		return Published{}, err
 	}
+	return p.became(ctx, &p.files[0], m.row), nil
+}
+
+// leaveStaging makes the file durable, and has it stored, now or later.
+func (p *publication) leaveStaging(ctx context.Context, g *group, m *member) error {
 	s := &p.files[0]
+	if err := p.durable(); err != nil {
+		return err
+	}
+	if p.setAside(s) {
+		g.storeLater(m)
+		return nil
+	}
+	if err := p.storeAll(ctx); err != nil {
+		return err
+	}
 	p.removeStaged(ctx, s)
-	return p.became(ctx, s, m.row), nil
+	return nil
 }
 
 // settle ends what is left to do for a file that was acknowledged, which cause has kept from being registered, if any.

@@ -200,14 +200,15 @@ func TestPublish_EarlyDev(t *testing.T) {
 	})
 }
 
-// TestPublish_EarlyStoreFails has the store refuse one of two files of a transaction, and one that two have.
+// TestPublish_EarlyStoreFails has the store refuse one of two files of a transaction, and one that two have, where files are
+// stored before they are answered.
 func TestPublish_EarlyStoreFails(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.begun(t)
 		broken := errors.New("the disk is on fire")
 		var fail atomic.Bool
 		f.FailAt(func(step string) error {
-			if step == "store" && fail.Load() {
+			if step == "aside" || step == "store" && fail.Load() {
 				return broken
 			}
 			return nil
@@ -307,7 +308,7 @@ func TestPublish_EarlyTaken(t *testing.T) {
 func TestPublish_EarlyKilled(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		want := f.begun(t)
-		for n, step := range []string{"store", "stored", "group"} {
+		for n, step := range []string{"aside", "store", "stored", "group"} {
 			name := fmt.Sprintf("2026/oslo/%d", n)
 			v := f.victim(photos, step, early(f.stage(t, name, []byte(step))))
 			f.die(t, v)

@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,8 +35,8 @@ type groupKey struct {
 }
 
 // group is a transaction that small files of a files table share which come one after another. Each is added to it at
-// once, which tells whether it can be, and is acknowledged when its content is durable in the spool; the commit follows.
-// What it would have registered when it fails is registered later: see redo.
+// once, which tells whether it can be, and is acknowledged when its content is durable in the spool. To store it, and the
+// commit, follow. What it would have registered when it fails is registered later: see redo.
 type group struct {
 	*Ingester
 	key   groupKey
@@ -50,15 +49,17 @@ type group struct {
 	soon  chan struct{} // closed when somebody waits for the commit
 	done  chan struct{} // closed when all files are settled
 
-	mu      sync.Mutex // guards what follows
-	freed   *sync.Cond // of mu
-	adding  *datastore.Appending
-	closed  bool // no file comes any more
-	busy    int  // files that are on their way
-	last    time.Time
-	members []*member
-	added   map[int64]bool // rows that this transaction has made
-	err     error          // why no file can be added
+	mu       sync.Mutex // guards what follows
+	freed    *sync.Cond // of mu
+	adding   *datastore.Appending
+	closed   bool // no file comes any more
+	busy     int  // files that are on their way
+	last     time.Time
+	members  []*member
+	aside    []*member      // of members, to be stored
+	unstored []*member      // acknowledged, and no members any more
+	added    map[int64]bool // rows that this transaction has made
+	err      error          // why no file can be added
 }
 
 // member is a file of a group.
@@ -66,7 +67,7 @@ type member struct {
 	*publication
 	row  datastore.Registered
 	told int64 // the row that its writer was told
-	err  error // why it could not be added again
+	err  error // why it could not be added again, or stored
 }
 
 func newGroups() *groups {
@@ -204,13 +205,14 @@ func (g *group) joined(m *member, row datastore.Registered) {
 func (g *group) takeBack(ctx context.Context, m *member) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.members = slices.DeleteFunc(g.members, func(o *member) bool { return o == m })
-	if !g.added[m.row.ID] || slices.ContainsFunc(g.members, func(o *member) bool { return o.row.ID == m.row.ID }) {
-		return
-	}
-	if g.adding.Remove(ctx, m.row.ID) != nil {
-		g.hurry() // without it
-	}
+	g.withdraw(ctx, m)
+}
+
+// storeLater has a file stored, that was set aside, before the commit.
+func (g *group) storeLater(m *member) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.aside = append(g.aside, m)
 }
 
 // run takes files for a while, commits, and settles them.
@@ -239,6 +241,9 @@ func (g *group) run() {
 	}
 	for _, m := range g.members {
 		m.settle(context.WithoutCancel(ctx), errors.Join(err, m.err))
+	}
+	for _, m := range g.unstored {
+		m.putBack(context.WithoutCancel(ctx))
 	}
 	g.groups.remove(g)
 	close(g.done)
@@ -277,24 +282,29 @@ func (g *group) collect(ctx context.Context, a *datastore.Appending) error {
 	g.adding, g.last = a, time.Now()
 	g.begun()
 	if !g.closed {
-		g.linger()
+		g.linger(ctx)
 	}
 	g.closed = true
 	for g.busy > 0 {
 		g.freed.Wait()
 	}
+	g.storeAside(ctx)
 	if err := a.Err(); err != nil {
 		return err
 	}
 	return g.at("group")
 }
 
-// linger waits until no more files come. mu is held, but while it waits.
-func (g *group) linger() {
+// linger waits until no more files come, and stores some meanwhile. mu is held, but while it waits or stores.
+func (g *group) linger(ctx context.Context) {
 	end := time.Now().Add(groupAge)
 	timer := time.NewTimer(groupIdle)
 	defer timer.Stop()
 	for hurried := false; !hurried && time.Now().Before(end) && (g.busy > 0 || time.Since(g.last) < groupIdle); {
+		if len(g.aside) > 0 {
+			g.storeNext(ctx)
+			continue
+		}
 		g.mu.Unlock()
 		select {
 		case <-g.soon:

@@ -291,7 +291,7 @@ func (i *Ingester) undoFile(ctx context.Context, t datastore.Table, f intended, 
 
 // copyBack makes a staged file again of what lies in a store.
 func (i *Ingester) copyBack(ctx context.Context, f intended, staged string) error {
-	content, err := i.Open(ctx, Published{URL: f.URL})
+	content, err := i.open(ctx, Published{URL: f.URL})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -44,6 +44,7 @@ type stagedFile struct {
 	key  dataset.Key // in a files table
 
 	content []byte // of a small file of a files table
+	aside   string // where its bytes lie instead of in staging, or ""
 
 	existing Published // its row, where the revision has the content already; else zero
 	repeats  bool      // an earlier file of the batch has the same content and will have the row
@@ -51,6 +52,9 @@ type stagedFile struct {
 
 // stored tells whether the file's bytes go to a store.
 func (s *stagedFile) stored() bool { return s.existing.ID == 0 && !s.repeats }
+
+// lies is where the file's bytes lie.
+func (s *stagedFile) lies() string { return cmp.Or(s.aside, s.Path) }
 
 // Publish checks staged files, stores them and registers all of them in one transaction: they are durable and visible
 // when it returns, and their staged names are gone. After a failure the staged files are where they were. What is said of
@@ -217,15 +221,24 @@ func (p *publication) commitRecorded(ctx context.Context) ([]Published, error) {
 
 // storeAll stores all files, as soon as it is durable what is about to happen.
 func (p *publication) storeAll(ctx context.Context) error {
-	if p.intent.kept != nil {
-		if err := p.intent.kept.durable(); err != nil {
-			return fmt.Errorf("spool: %w", err)
-		}
+	if err := p.durable(); err != nil {
+		return err
 	}
 	if err := p.each(ctx, p.store); err != nil {
 		return err
 	}
 	return p.at("stored")
+}
+
+// durable returns when it is durable what is about to happen.
+func (p *publication) durable() error {
+	if p.intent.kept == nil {
+		return nil
+	}
+	if err := p.intent.kept.durable(); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	return nil
 }
 
 // store makes the bytes of a file durable where they belong.
@@ -237,13 +250,13 @@ func (p *publication) store(ctx context.Context, s *stagedFile) error {
 		return err
 	}
 	if s.content != nil {
-		_, err := p.Files.Adopt(s.Path, s.key)
+		_, err := p.Files.Adopt(s.lies(), s.key)
 		if !errors.Is(err, durable.ErrCopy) {
 			return err
 		}
 	}
 	if p.tree() {
-		_, _, err := p.Files.InsertFile(ctx, s.Path, &s.key, s.Name, true)
+		_, _, err := p.Files.InsertFile(ctx, s.lies(), &s.key, s.Name, true)
 		return err
 	}
 	_, local := p.Objects.LocalPath(s.new.URL)

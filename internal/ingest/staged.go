@@ -227,6 +227,17 @@ func (i *Ingester) Rename(ctx context.Context, t Table, moves []Move) ([]Publish
 
 // Open opens what was published.
 func (i *Ingester) Open(ctx context.Context, p Published) (Content, error) {
+	c, err := i.open(ctx, p)
+	if errors.Is(err, fs.ErrNotExist) && i.groups.unsettled.Load() > 0 { // it may be on its way into the store
+		if err := i.Settle(ctx); err != nil {
+			return nil, err
+		}
+		return i.open(ctx, p)
+	}
+	return c, err
+}
+
+func (i *Ingester) open(ctx context.Context, p Published) (Content, error) {
 	if text, ok := strings.CutPrefix(p.URL, KeyScheme); ok {
 		key, err := dataset.ParseKey(text)
 		if err != nil {

@@ -15,7 +15,7 @@
 // their content, in a spool there. Ingester.Recover reads both, and finishes what was registered and undoes the rest.
 //
 // Small files that come one after another share a transaction (see group.go): each is judged by the open transaction, and
-// answered when its content is durable in the spool. From then on it is registered whatever happens, by the commit, by
+// answered when its content is durable in the spool. From then on it is stored and registered, by the commit, by
 // Ingester.Close, or by the next Recover; Ingester.Settle waits for that.
 package ingest
 

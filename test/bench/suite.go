@@ -67,7 +67,9 @@ func suite(s sizes) []Row {
 				Row{Name: name + "second time", Aim: 1.3, table: listing(n), work: work})
 		}
 	}
+	stats := s.Stats * s.SmallFiles
 	return append(rows,
-		Row{Name: "stat of known paths", Aim: 1, table: tableSmall, work: "stat", n: s.Stats, per: s.Stats * s.SmallFiles},
+		Row{Name: fmt.Sprintf("stat of %d known paths", s.ManyFiles), Aim: 1, table: tableMany, work: "stat", n: stats / s.ManyFiles, per: stats},
+		Row{Name: fmt.Sprintf("stat of %s known paths", thousands(s.SmallFiles)), Aim: 1, table: tableSmall, work: "stat", n: s.Stats, per: stats},
 		Row{Name: "open, read 4 KiB, close of known small files", table: tableSmall, work: "open", n: s.Opens, per: s.Opens * s.SmallFiles})
 }

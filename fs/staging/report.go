@@ -48,7 +48,7 @@ func (t *Tree) returned(path string, why error) {
 	names := strings.Split(rel, string(filepath.Separator))
 	t.nodes.dropPath(names) // its ghost
 	errno, advice := verdict(why)
-	t.report(names, errno, advice, fmt.Errorf("it was acknowledged, registering it was interrupted, and now: %w", why))
+	t.report(names, errno, advice, fmt.Errorf("it was acknowledged, and then it could not be published: %w", why))
 }
 
 func (t *Tree) report(names []string, errno syscall.Errno, advice string, err error) {

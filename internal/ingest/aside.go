@@ -16,9 +16,10 @@ const asidePrefix = "aside-"
 
 // setAside takes the staged name from a file whose record is durable, so that its writer need not wait until it is in the
 // store: that takes a new directory for most keys, which can take a disk's file system longer than all the rest. False says
-// that it has to be stored now, also where want of room could be the reason that it cannot: then its writer is to be told.
+// that it has to be stored now, also where the store may refuse it, for want of room or as it did the last time: then its
+// writer is to be told.
 func (p *publication) setAside(s *stagedFile) bool {
-	if p.at("aside") != nil || !p.Files.HasRoomFor(s.stat.Dev) {
+	if p.refuses.Load() || !p.Files.HasRoomFor(s.stat.Dev) || p.at("aside") != nil {
 		return false
 	}
 	aside := filepath.Join(p.Staging, intentDir, asidePrefix+uuid.NewString())
@@ -46,6 +47,7 @@ func (g *group) storeNext(ctx context.Context) {
 		return
 	}
 	m.err = err
+	g.refuses.Store(true)
 	g.unstored = append(g.unstored, m)
 	g.withdraw(ctx, m)
 }

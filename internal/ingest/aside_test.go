@@ -97,6 +97,38 @@ func TestPublish_EarlyUnstored(t *testing.T) {
 	})
 }
 
+// TestPublish_EarlyUnstoredNext has a store that goes on refusing: only those are acknowledged that came before it was known.
+func TestPublish_EarlyUnstoredNext(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.begun(t)
+		broken := errors.New("the disk is on fire")
+		fail, aside := true, 0
+		f.FailAt(func(step string) error {
+			switch {
+			case step == "aside":
+				aside++
+			case step == "store" && fail:
+				return broken
+			}
+			return nil
+		})
+		first := early(f.stage(t, "a", []byte("a")))
+		f.publish(t, photos, first)
+		f.settle(t)
+		f.refuse(t, photos, early(f.stage(t, "b", []byte("b"))), broken)
+		fail = false
+		f.publish(t, photos, first)
+		f.publish(t, photos, early(f.stage(t, "c", []byte("c"))))
+		f.settle(t)
+		if aside != 2 {
+			t.Errorf("%d files were set aside, want the first and the last", aside)
+		}
+		if diff := cmp.Diff([]string{"a", "c", "first"}, f.active(t, photos)); diff != "" {
+			t.Errorf("active (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // TestPublish_EarlyUnstoredTaken has the store refuse a file after its answer, whose staged name is taken by then: the next
 // start publishes it.
 func TestPublish_EarlyUnstoredTaken(t *testing.T) {

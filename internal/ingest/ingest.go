@@ -25,6 +25,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"github.com/annexfs/annexfs/datastore"
 	"github.com/annexfs/annexfs/filestore"
@@ -67,6 +68,7 @@ type Ingester struct {
 	spool     spool
 	recent    recent
 	groups    *groups
+	refuses   atomic.Bool // the file store did, the last time
 
 	returned func(path string, why error)
 	at       func(step string) error // tests fail here, or die; never nil

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -47,11 +48,10 @@ func TestKillVictim(t *testing.T) {
 	}
 	f := &fixture{url: v.URL, Options: ingest.Options{Objects: store, Files: files, Staging: v.Staging}}
 	f.open(t)
+	var left atomic.Int64
+	left.Store(int64(v.Count))
 	f.FailAt(func(step string) error {
-		if step != v.Step {
-			return nil
-		}
-		if v.Count--; v.Count > 0 {
+		if step != v.Step || left.Add(-1) > 0 { // files are stored several at once
 			return nil
 		}
 		return errors.Join(syscall.Kill(os.Getpid(), syscall.SIGKILL), context.Canceled)

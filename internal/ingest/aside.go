@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
@@ -14,12 +15,16 @@ import (
 // is in the spool too.
 const asidePrefix = "aside-"
 
+// storedFor is how long a store that took a file is believed to take the next. So a store that refuses tells the first of many
+// files, and a single one.
+const storedFor = time.Second
+
 // setAside takes the staged name from a file whose record is durable, so that its writer need not wait until it is in the
 // store: that takes a new directory for most keys, which can take a disk's file system longer than all the rest. False says
-// that it has to be stored now, also where the store may refuse it, for want of room or as it did the last time: then its
+// that it has to be stored now, also where the store may refuse it, for want of room or because it took none lately: then its
 // writer is to be told.
 func (p *publication) setAside(s *stagedFile) bool {
-	if p.refuses.Load() || !p.Files.HasRoomFor(s.stat.Dev) || p.at("aside") != nil {
+	if time.Since(time.Unix(0, p.stored.Load())) > storedFor || !p.Files.HasRoomFor(s.stat.Dev) || p.at("aside") != nil {
 		return false
 	}
 	aside := filepath.Join(p.Staging, intentDir, asidePrefix+uuid.NewString())
@@ -47,7 +52,7 @@ func (g *group) storeNext(ctx context.Context) {
 		return
 	}
 	m.err = err
-	g.refuses.Store(true)
+	g.stored.Store(0)
 	g.unstored = append(g.unstored, m)
 	g.withdraw(ctx, m)
 }

@@ -69,7 +69,6 @@ func (p *publication) leaveStaging(ctx context.Context, g *group, m *member) err
 	if err := p.storeAll(ctx); err != nil {
 		return err
 	}
-	p.refuses.Store(false)
 	p.removeStaged(ctx, s)
 	return nil
 }

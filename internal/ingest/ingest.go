@@ -68,7 +68,7 @@ type Ingester struct {
 	spool     spool
 	recent    recent
 	groups    *groups
-	refuses   atomic.Bool // the file store did, the last time
+	stored    atomic.Int64 // when the file store took a file, in nanoseconds since the epoch; 0 after it has refused one
 
 	returned func(path string, why error)
 	at       func(step string) error // tests fail here, or die; never nil

@@ -48,6 +48,7 @@ func TestKillVictim(t *testing.T) {
 	}
 	f := &fixture{url: v.URL, Options: ingest.Options{Objects: store, Files: files, Staging: v.Staging}}
 	f.open(t)
+	f.TrustStore()
 	var left atomic.Int64
 	left.Store(int64(v.Count))
 	f.FailAt(func(step string) error {

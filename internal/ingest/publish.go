@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -226,6 +227,9 @@ func (p *publication) storeAll(ctx context.Context) error {
 	}
 	if err := p.each(ctx, p.store); err != nil {
 		return err
+	}
+	if p.tree() {
+		p.stored.Store(time.Now().UnixNano())
 	}
 	return p.at("stored")
 }

@@ -62,14 +62,7 @@ func (m *member) putBack(ctx context.Context) {
 	defer m.intent.leave()
 	f := m.intent.Files[0]
 	staged := filepath.Join(m.Staging, f.Staged)
-	err := makeParent(staged)
-	if err == nil {
-		err = unix.Renameat2(unix.AT_FDCWD, m.files[0].aside, unix.AT_FDCWD, staged, unix.RENAME_NOREPLACE)
-	}
-	if err == nil {
-		err = f.restore(staged)
-	}
-	if err != nil {
+	if err := f.moveBack(m.files[0].aside, staged); err != nil {
 		m.spool.keep.Store(true)
 		m.Logger.ErrorContext(ctx, "a file is registered when staging is opened the next time", "path", f.Name, "err", m.err, "staging it again", err)
 		return

@@ -277,13 +277,16 @@ func (i *Ingester) undoFile(ctx context.Context, t datastore.Table, f intended, 
 	if there || !local {
 		return i.Objects.Delete(ctx, f.URL)
 	}
+	// Where it was never there the user has removed what was staged.
+	return ignore(f.moveBack(path, staged), unix.ENOENT)
+}
+
+// moveBack stages a file again that was moved away.
+func (f *intended) moveBack(from, staged string) error {
 	if err := makeParent(staged); err != nil {
 		return err
 	}
-	if err := unix.Renameat2(unix.AT_FDCWD, path, unix.AT_FDCWD, staged, unix.RENAME_NOREPLACE); err != nil {
-		if errors.Is(err, unix.ENOENT) {
-			return nil // it was never there, and the user has removed what was staged
-		}
+	if err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, staged, unix.RENAME_NOREPLACE); err != nil {
 		return err
 	}
 	return f.restore(staged)

@@ -40,8 +40,8 @@ const (
 
 // spool is a log of small files on their way into the file store: what is to be done with each, and its content. Its two
 // segments are written in place, so that to make a file durable costs one flush of the disk, and not one for the file and
-// for each new directory of the store. The file is moved there before its row is committed, and is durable there when a whole segment is: then
-// the segment is written again from the beginning.
+// for each new directory of the store. The file is moved there before its row is committed, and is durable there when a whole
+// segment is: then the segment is written again from the beginning.
 type spool struct {
 	keep atomic.Bool // something in it is left to the next start
 

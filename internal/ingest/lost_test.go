@@ -210,7 +210,7 @@ func lostCases(t *testing.T, f *fixture, prefix string) map[string]ingest.Batch 
 		"acme/crm/people one":  one(f.stagePeople(t, prefix+".parquet", f.ids*100, 1)),
 		"acme/crm/people many": {Files: []ingest.File{f.stagePeople(t, prefix+"1.parquet", f.ids*100+1, 1), f.stagePeople(t, prefix+"2.parquet", f.ids*100+2, 1)}},
 		"acme/crm/photos one":  one(f.stage(t, prefix+"/a.txt", []byte(prefix))),
-		"acme/crm/photos big":  one(f.stage(t, prefix+"/b.bin", append(make([]byte, 100<<10), prefix...))),
+		"acme/crm/photos big":  one(f.stage(t, prefix+"/b.bin", append(make([]byte, 300<<10), prefix...))),
 	}
 }
 

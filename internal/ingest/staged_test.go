@@ -154,10 +154,11 @@ func TestIngester_PublishFiles(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		const to = "acme/crm/photos"
 		p := f.publish(t, to, one(f.stage(t, "2024/paris/a.txt", []byte("small"))))
-		f.publish(t, to, one(f.stage(t, "2024/paris/b.bin", make([]byte, 200<<10))))
+		f.publish(t, to, one(f.stage(t, "2024/paris/b.bin", make([]byte, 300<<10))))
+		f.publish(t, to, one(f.stage(t, "2024/paris/c.bin", make([]byte, 100<<10))))
 		f.publish(t, to, one(f.stage(t, "2024/paris/a.txt", []byte("small"))))
 		f.publish(t, to, ingest.Batch{Name: "b", Files: []ingest.File{f.stage(t, "x/1", []byte("1")), f.stage(t, "x/2", []byte("1"))}})
-		want := []string{"2024/paris/a.txt", "2024/paris/b.bin", "x/1", "x/2"}
+		want := []string{"2024/paris/a.txt", "2024/paris/b.bin", "2024/paris/c.bin", "x/1", "x/2"}
 		if diff := cmp.Diff(want, f.active(t, to)); diff != "" {
 			t.Errorf("active (-want +got):\n%s", diff)
 		}
@@ -165,7 +166,7 @@ func TestIngester_PublishFiles(t *testing.T) {
 		if err != nil || row.Statistics.Keys["place"] != "paris" || row.Statistics.Keys["year"] != "2024" {
 			t.Errorf("key columns: got %v, %v", row.Statistics.Keys, err)
 		}
-		for _, size := range []int{6, 100 << 10} {
+		for _, size := range []int{6, 300 << 10} {
 			f.refuse(t, to, one(f.stage(t, "2024/paris/a.txt", make([]byte, size))), fs.ErrExist)
 		}
 		f.refuse(t, to, ingest.Batch{Files: []ingest.File{f.stage(t, "y", nil), f.stage(t, "x/2", []byte("other"))}}, fs.ErrExist)
@@ -180,7 +181,7 @@ func TestIngester_PublishFiles(t *testing.T) {
 		if _, err := f.Rename(t.Context(), f.tableOf(t, to), []ingest.Move{{Published: moved[0], Name: "x/2"}}); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("Rename over other content: got %v, want fs.ErrExist", err)
 		}
-		want = []string{"2024/paris/b.bin", "2025/a.txt", "x/1", "x/2"}
+		want = []string{"2024/paris/b.bin", "2024/paris/c.bin", "2025/a.txt", "x/1", "x/2"}
 		if diff := cmp.Diff(want, f.active(t, to)); diff != "" {
 			t.Errorf("active after Rename (-want +got):\n%s", diff)
 		}

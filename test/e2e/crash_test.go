@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -158,6 +159,12 @@ func (c *crasher) photos(*testing.T) func() {
 	var attempts []*attempt
 	for range prepared {
 		content := fmt.Sprintf("photo %d", c.next)
+		switch c.next / 10 % 8 { // each size is stored in a way of its own
+		case 3:
+			content += strings.Repeat(".", 100<<10)
+		case 6:
+			content += strings.Repeat(".", 300<<10)
+		}
 		p := piece{name: fmt.Sprintf("photo-%d.jpg", c.next), content: content, hash: hashOf(content)}
 		attempts = append(attempts, &attempt{dir: c.staging("photos"), photo: true, pieces: []piece{p}})
 		c.next += 10

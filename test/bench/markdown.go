@@ -17,6 +17,7 @@ func (r report) markdown() string {
 	r.describe(&b)
 	b.WriteString("\n![ratios to plain files](bench.svg)\n\n")
 	r.ratioTable(&b)
+	r.bareTable(&b)
 	r.useTable(&b)
 	r.requestTable(&b)
 	r.absences(&b)
@@ -49,14 +50,14 @@ greatest in brackets; the first column has the plain files' own times. Bold is a
 
 func (r report) ratioTable(b *strings.Builder) {
 	header := []string{"work"}
-	for _, t := range r.Targets {
+	for _, t := range r.columns() {
 		header = append(header, t.Name)
 	}
 	writeRow(b, append(header, "aim, root", "aim, user"))
 	writeRow(b, slices.Repeat([]string{"---"}, len(header)+2))
 	for _, row := range r.Rows {
 		cells := []string{row.Name}
-		for _, t := range r.Targets {
+		for _, t := range r.columns() {
 			cells = append(cells, row.cell(t))
 		}
 		writeRow(b, append(cells, aimText(row.Aim), aimText(row.UserAim)))
@@ -124,6 +125,11 @@ func (u Use) cell(target string) string {
 		text += fmt.Sprintf(" (%.*f–%.*f)", u.Digits, s.min, u.Digits, s.max)
 	}
 	return text
+}
+
+// columns are the targets of the table and of the plot.
+func (r report) columns() []Target {
+	return slices.DeleteFunc(slices.Clone(r.Targets), func(t Target) bool { return t.Bare })
 }
 
 // annexfs are the names of the columns that are annexfs.

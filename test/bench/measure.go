@@ -38,7 +38,7 @@ func measure(ctx context.Context, f flags) (r report, err error) {
 	}
 	r = report{Sizes: f.sizes, Machine: b.machine(ctx)}
 	for _, t := range targets {
-		r.Targets = append(r.Targets, Target{t.name, t.absent})
+		r.Targets = append(r.Targets, Target{Name: t.name, Absent: t.absent, Bare: t.bare})
 	}
 	for _, row := range suite(f.sizes) {
 		if !only.MatchString(row.Name) {
@@ -72,7 +72,7 @@ func (b *bed) compare(ctx context.Context, row Row, targets []*target) (Result, 
 		// Another one begins each turn: what comes first or last finds the machine in another state.
 		first := turn % len(targets)
 		for _, t := range slices.Concat(targets[first:], targets[:first]) {
-			if t.absent != "" || result.Failed[t.name] != "" {
+			if t.absent != "" || result.Failed[t.name] != "" || t.bare && !row.askingNobody() {
 				continue
 			}
 			o, err := b.once(ctx, row, t)

@@ -51,7 +51,7 @@ func (r report) plot() []byte {
 func (r report) scale() scale {
 	s := scale{0.5, 4}
 	for _, row := range r.Rows {
-		for _, t := range r.Targets {
+		for _, t := range r.columns() {
 			if m, ok := row.ratios(t.Name); ok {
 				s.high = max(s.high, m.median*1.2)
 			}
@@ -62,7 +62,7 @@ func (r report) scale() scale {
 
 func (r report) legend(b *bytes.Buffer) {
 	x := 10.0
-	for i, t := range r.Targets {
+	for i, t := range r.columns() {
 		if t.Name == plainName {
 			continue
 		}
@@ -90,7 +90,7 @@ func (r report) grid(b *bytes.Buffer, s scale, height int) {
 
 func (r report) plotRow(b *bytes.Buffer, s scale, row Result, y float64) {
 	text(b, plotLabels-8, y+4, "end", row.Name)
-	for i, t := range r.Targets {
+	for i, t := range r.columns() {
 		colour := plotColours()[i%len(plotColours())]
 		if aim := row.aim(t.Name); aim > 0 {
 			fmt.Fprintf(b, `<path d="M%.1f %.1fv16" stroke="%s" stroke-width="3" opacity="0.45"/>`+"\n", s.x(aim), y-8, colour)

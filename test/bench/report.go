@@ -17,7 +17,10 @@ type report struct {
 }
 
 // Target is a column.
-type Target struct{ Name, Absent string }
+type Target struct {
+	Name, Absent string
+	Bare         bool // not a column: what annexfs is set beside
+}
 
 // Result is one row: the seconds of each measurement by target.
 type Result struct {
@@ -47,9 +50,11 @@ func (r Result) seconds(target string) (spread, bool) {
 
 // ratios compares each measurement with that of the plain files in the same turn: what else the machine does
 // meanwhile hits both.
-func (r Result) ratios(target string) (spread, bool) {
-	plain, samples := r.Samples[plainName], r.Samples[target]
-	if target == plainName || len(samples) == 0 || len(plain) < len(samples) {
+func (r Result) ratios(target string) (spread, bool) { return r.ratiosTo(target, plainName) }
+
+func (r Result) ratiosTo(target, base string) (spread, bool) {
+	plain, samples := r.Samples[base], r.Samples[target]
+	if target == base || len(samples) == 0 || len(plain) < len(samples) {
 		return spread{}, false // one that failed has no samples of later turns
 	}
 	ratios := make([]float64, len(samples))
@@ -62,9 +67,9 @@ func (r Result) ratios(target string) (spread, bool) {
 // aim is the ratio that a target should not exceed, or 0.
 func (r Result) aim(target string) float64 {
 	switch target {
-	case "annexfs, root":
+	case annexfsRoot:
 		return r.Aim
-	case "annexfs, user":
+	case annexfsUser:
 		return r.UserAim
 	}
 	return 0

@@ -13,11 +13,12 @@ import (
 
 func sampleReport() report {
 	row := Result{Row: Row{Name: "reading <all>", Aim: 1.05, UserAim: 1.2}, Samples: map[string][]float64{
-		plainName: {2, 4, 1}, "annexfs, root": {2.1, 4.4, 1.3}, "annexfs, user": {2, 4, 1.1}, "bindfs": {20, 40, 10},
+		plainName: {2, 4, 1}, "annexfs, root": {2.1, 4.4, 1.3}, "annexfs, user": {2, 4, 1.1}, "bindfs": {20, 40, 10}, barePassed: {2.1, 4, 1.3},
 	}, Requests: map[string]map[string]float64{"annexfs, root": {"OPEN": 3, "RELEASE": 3}}, Per: 3}
 	return report{Sizes: quickSizes(), Rows: []Result{row},
-		Targets: []Target{{plainName, ""}, {"annexfs, root", ""}, {"annexfs, user", ""}, {"bindfs", ""}, {"rclone mount", "it is not installed"}},
-		Uses:    []Use{{Name: "memory", Unit: "MB", Aim: 400, Samples: map[string][]float64{"annexfs, root": {420}}}}}
+		Targets: []Target{{Name: plainName}, {Name: annexfsRoot}, {Name: annexfsUser}, {Name: "bindfs"}, {Name: "rclone mount", Absent: "it is not installed"},
+			{Name: barePassed, Bare: true}, {Name: bareCached, Bare: true}},
+		Uses: []Use{{Name: "memory", Unit: "MB", Aim: 400, Samples: map[string][]float64{"annexfs, root": {420}}}}}
 }
 
 func TestReport_Markdown(t *testing.T) {
@@ -28,6 +29,7 @@ func TestReport_Markdown(t *testing.T) {
 		"| memory | **420 MB** | NOT RUN | 400 MB |",
 		"| reading <all> | 1 OPEN, 1 RELEASE | none |",
 		"- NOT RUN: rclone mount: it is not installed",
+		"| reading <all> | 1.05 (1.00–1.30) | 1.00 (1.00–1.10) | NOT RUN | NOT RUN |",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("markdown lacks %q; got\n%s", want, got)

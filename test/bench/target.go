@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -22,6 +23,7 @@ type target struct {
 	user    *syscall.Credential
 	command []string // that serves the mount in the foreground; nil for plain files
 	annexfs bool
+	bare    bool
 	mnt     string
 	base    string // directory of the tables
 
@@ -35,13 +37,17 @@ type daemon struct {
 	done chan struct{}
 }
 
-const plainName = "plain files"
+const (
+	plainName   = "plain files"
+	annexfsRoot = "annexfs, root"
+	annexfsUser = "annexfs, user"
+)
 
 // everyTarget is all there are, the plain files first.
 func (b *bed) everyTarget(ctx context.Context) []*target {
 	tree := b.path("tree")
 	all := []*target{{name: plainName, base: tree},
-		b.annexfsTarget("annexfs, root", "repo-root", nil), b.annexfsTarget("annexfs, user", "repo", b.user)}
+		b.annexfsTarget(annexfsRoot, "repo-root", nil), b.annexfsTarget(annexfsUser, "repo", b.user)}
 	loopback := b.mount("go-fuse loopback")
 	loopback.command = []string{b.path("bin", "loopback"), "-q", "-allow-other", "-ro", loopback.mnt, tree}
 	if out, err := b.goBuild(ctx, loopback.command[0], "github.com/hanwen/go-fuse/v2/example/loopback"); err != nil {
@@ -51,7 +57,8 @@ func (b *bed) everyTarget(ctx context.Context) []*target {
 	rclone.command = []string{filepath.Join(b.root, ".tools", "bin", "rclone"), "mount", tree, rclone.mnt, "--allow-other", "--read-only", "--config", "/dev/null"}
 	bindfs := b.mount("bindfs")
 	bindfs.command = []string{"bindfs", "-f", "-r", tree, bindfs.mnt}
-	for _, peer := range []*target{loopback, rclone, bindfs} {
+	peers := []*target{loopback, rclone, bindfs, b.bareTarget(barePassed, tree), b.bareTarget(bareCached, tree)}
+	for _, peer := range peers {
 		if _, err := exec.LookPath(peer.command[0]); err != nil && peer.absent == "" {
 			peer.absent = "it is not installed; `make bench` installs it"
 		}
@@ -60,7 +67,18 @@ func (b *bed) everyTarget(ctx context.Context) []*target {
 		}
 		peer.base = peer.mnt
 	}
-	return append(all, loopback, rclone, bindfs)
+	return append(all, peers...)
+}
+
+func (b *bed) bareTarget(name, tree string) *target {
+	t := b.mount(name)
+	t.bare = true
+	text, err := json.Marshal(job{Work: "bare", Dir: t.mnt, Tree: tree, Cached: name == bareCached})
+	if err != nil {
+		t.absent = err.Error()
+	}
+	t.command = []string{b.worker, "-worker", string(text)}
+	return t
 }
 
 func (b *bed) mount(name string) *target {
@@ -72,7 +90,7 @@ func (b *bed) annexfsTarget(name, repo string, user *syscall.Credential) *target
 	t.user, t.annexfs = user, true
 	t.command = []string{b.annexfs, "--repo", b.path(repo), "mount", "--foreground", t.mnt}
 	t.base = filepath.Join(t.mnt, benchDataset, "@"+benchVersion)
-	root := strings.HasSuffix(name, "root")
+	root := name == annexfsRoot
 	if root && b.user == nil {
 		t.absent = "needs root"
 	}

@@ -23,8 +23,9 @@ type job struct {
 	N      int
 	Runs   int // of which the best counts
 
-	Repo, Tree string // for the work "fill"
+	Repo, Tree string // for the works "fill" and "bare"
 	Sizes      sizes
+	Cached     bool // for the work "bare"
 }
 
 // outcome is what came of a job.
@@ -45,8 +46,11 @@ func work(ctx context.Context, text string, out io.Writer) error {
 	if err := json.Unmarshal([]byte(text), &j); err != nil {
 		return err
 	}
-	if j.Work == "fill" {
+	switch j.Work {
+	case "fill":
 		return fill(ctx, j)
+	case "bare":
+		return serveBare(ctx, j)
 	}
 	prepare, ok := works[j.Work]
 	if !ok {

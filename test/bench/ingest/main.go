@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ type options struct {
 	write            string
 	mebibytes, files int
 	repetitions      int
+	only             *regexp.Regexp
 }
 
 func main() {
@@ -44,9 +46,13 @@ func run(ctx context.Context) (err error) {
 	flag.StringVar(&o.dir, "dir", "", "an existing directory on the disk to measure (default: that of temporary files)")
 	flag.StringVar(&o.write, "write", "", "a directory for bench-ingest.md (default: none)")
 	flag.IntVar(&o.mebibytes, "mib", 2048, "size of the parquet files together")
-	flag.IntVar(&o.files, "files", 10_000, "number of small files")
+	flag.IntVar(&o.files, "files", 10_000, "number of the smallest files; of the other small ones there are a fifth")
+	only := flag.String("only", "", "take only the ways whose name this regular expression finds, besides the first")
 	flag.IntVar(&o.repetitions, "repetitions", 3, "of everything")
 	flag.Parse()
+	if o.only, err = regexp.Compile(*only); err != nil {
+		return err
+	}
 	if o.annexfs, err = filepath.Abs(o.annexfs); err != nil {
 		return err
 	}
@@ -65,7 +71,7 @@ func run(ctx context.Context) (err error) {
 		defer func() { err = errors.Join(err, b.postgres.Stop()) }()
 	}
 	begin := load()
-	for _, suite := range [][]way{b.large(), b.small()} {
+	for _, suite := range [][]way{b.large(), b.small(b.sizes()[0]), b.small(b.sizes()[1])} {
 		if err := b.compare(ctx, suite); err != nil {
 			return err
 		}
@@ -112,6 +118,7 @@ type way struct {
 
 // compare runs the ways by turns and prints a table.
 func (b *bed) compare(ctx context.Context, ways []way) error {
+	ways = slices.DeleteFunc(ways, func(w way) bool { return w.title == "" && !b.only.MatchString(w.name) })
 	times := make([][]float64, len(ways))
 	for range b.repetitions {
 		for i, w := range ways {

@@ -19,9 +19,8 @@ const manifest = `{"kind":"dataset","tables":{"small":{"kind":"files"},"big":{"k
 	{"name":"id","type":"int64","nullable":false},{"name":"value","type":"int64","nullable":false}]}}}}`
 
 const (
-	bigFiles  = 8
-	smallSize = 8 << 10 // bytes
-	perDir    = 100
+	bigFiles = 8
+	perDir   = 100
 )
 
 type bed struct {
@@ -45,12 +44,31 @@ func (b *bed) generate() error {
 			return err
 		}
 	}
-	data := make([]byte, smallSize)
-	for i := range b.files {
+	for _, s := range b.sizes() {
+		if err := s.write(b.dir, rng); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(b.dir, "manifest.json"), []byte(manifest), 0o644)
+}
+
+// size is a directory of small files.
+type size struct {
+	name         string
+	files, bytes int
+}
+
+func (b *bed) sizes() []size {
+	return []size{{"small", b.files, 8 << 10}, {"pictures", b.files / 5, 100 << 10}}
+}
+
+func (s size) write(in string, rng *rand.Rand) error {
+	data := make([]byte, s.bytes)
+	for i := range s.files {
 		for j := range data {
 			data[j] = byte(rng.Uint32())
 		}
-		dir := filepath.Join(b.dir, "small", fmt.Sprintf("%03d", i/perDir))
+		dir := filepath.Join(in, s.name, fmt.Sprintf("%03d", i/perDir))
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -58,7 +76,7 @@ func (b *bed) generate() error {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(b.dir, "manifest.json"), []byte(manifest), 0o644)
+	return nil
 }
 
 func writeBig(path string, rng *rand.Rand, rows int) error {
@@ -98,10 +116,10 @@ func (b *bed) large() []way {
 	return each(ways, size, "MiB")
 }
 
-func (b *bed) small() []way {
-	from := filepath.Join(b.dir, "small")
+func (b *bed) small(s size) []way {
+	from := filepath.Join(b.dir, s.name)
 	ways := []way{
-		{title: fmt.Sprintf("%d files of %d bytes", b.files, smallSize), name: "cp -r", work: shell("cp -r " + from + " copy")},
+		{title: fmt.Sprintf("%d files of %d KiB", s.files, s.bytes>>10), name: "cp -r", work: shell("cp -r " + from + " copy")},
 		{name: "cp -r, then sync", work: shell("cp -r " + from + " copy && sync -f copy")},
 		{name: "cp -r into bindfs", missing: notInPath("bindfs"), prepare: shell("mkdir of mnt && bindfs of mnt"), work: shell("cp -r " + from + " mnt/copy"),
 			cleanUp: func(dir string) error { return shell("fusermount3 -u mnt")(context.Background(), dir) }},
@@ -127,7 +145,7 @@ func (b *bed) small() []way {
 		w.missing = b.noPostgres
 		ways = append(ways, w)
 	}
-	return each(ways, float64(b.files), "files")
+	return each(ways, float64(s.files), "files")
 }
 
 func each(ways []way, amount float64, unit string) []way {

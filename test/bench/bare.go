@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+// What the kernel's FUSE itself takes of work that asks no daemon for anything: the mount is read-only, everything is
+// cached for ever, and no permissions are checked. No file system in user space does the same work in less.
+const (
+	barePassed = "bare FUSE, passed through"
+	bareCached = "bare FUSE, page cache"
+)
+
+// bareOf is the bare file system to compare a target with, or "".
+func bareOf(target string) string {
+	switch target {
+	case annexfsRoot:
+		return barePassed
+	case annexfsUser:
+		return bareCached
+	}
+	return ""
+}
+
+// askingNobody tells whether a row is work that no daemon need hear of.
+func (r Row) askingNobody() bool {
+	return r.state == warm && (r.work == "read" || r.work == "pread" || r.work == "mmap" || r.work == "stat")
+}
+
+// bareNode is a file or directory behind a FUSE mount; what is cached is read from the kernel's page cache.
+type bareNode struct {
+	fs.LoopbackNode
+	cached bool
+}
+
+// bareFile hides that the kernel could read the file by itself.
+type bareFile struct {
+	fs.FileReader
+	fs.FileReleaser
+}
+
+func (n *bareNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	file, _, errno := n.LoopbackNode.Open(ctx, flags)
+	if loopback, ok := file.(*fs.LoopbackFile); ok && n.cached {
+		return bareFile{loopback, loopback}, fuse.FOPEN_KEEP_CACHE, errno
+	}
+	return file, 0, errno
+}
+
+// serveBare is the work "bare": it mounts j.Tree on j.Dir until ctx ends.
+func serveBare(ctx context.Context, j job) error {
+	root := &fs.LoopbackRoot{Path: j.Tree}
+	root.NewNode = func(data *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
+		return &bareNode{LoopbackNode: fs.LoopbackNode{RootData: data}, cached: j.Cached}
+	}
+	ever := 24 * time.Hour
+	server, err := fs.Mount(j.Dir, &bareNode{LoopbackNode: fs.LoopbackNode{RootData: root}, cached: j.Cached}, &fs.Options{
+		AttrTimeout: &ever, EntryTimeout: &ever, NullPermissions: true,
+		MountOptions: fuse.MountOptions{AllowOther: true, Name: "bare", FsName: "bare", DisableXAttrs: true, MaxReadAhead: 1 << 20, Options: []string{"ro"}},
+	})
+	if err != nil {
+		return fmt.Errorf("mounting %s: %w", j.Dir, err)
+	}
+	context.AfterFunc(ctx, func() { _ = server.Unmount() }) // if it is in use, stop detaches it
+	server.Wait()
+	return nil
+}
+
+// bareTable sets annexfs beside the bare file systems.
+func (r report) bareTable(b *strings.Builder) {
+	header := []string{"work"}
+	for _, name := range r.annexfs() {
+		header = append(header, bareOf(name)+", to plain files", name+", to that")
+	}
+	var lines [][]string
+	for _, row := range r.Rows {
+		if cells, ok := row.besideBare(r.annexfs()); ok {
+			lines = append(lines, append([]string{row.Name}, cells...))
+		}
+	}
+	if lines == nil {
+		return
+	}
+	b.WriteString(`
+What the kernel takes by itself: a bare FUSE file system (go-fuse's loopback library, told that all may be cached for ever,
+on a read-only mount without permission checks) asks its daemon for nothing in this work, and so is the least that a file
+system in user space can cost here. Beside its ratio to the plain files, annexfs' ratio to it:
+
+`)
+	writeRow(b, header)
+	writeRow(b, slices.Repeat([]string{"---"}, len(header)))
+	for _, cells := range lines {
+		writeRow(b, cells)
+	}
+}
+
+// besideBare are the cells of a row, and false where nothing was measured.
+func (r Result) besideBare(targets []string) (cells []string, ok bool) {
+	for _, name := range targets {
+		for _, pair := range [][2]string{{bareOf(name), plainName}, {name, bareOf(name)}} {
+			s, measured := r.ratiosTo(pair[0], pair[1])
+			if !measured {
+				cells = append(cells, "NOT RUN")
+				continue
+			}
+			cells, ok = append(cells, fmt.Sprintf("%.2f (%.2f–%.2f)", s.median, s.min, s.max)), true
+		}
+	}
+	return cells, ok
+}

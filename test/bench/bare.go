@@ -37,8 +37,16 @@ func (r Row) askingNobody() bool {
 
 // bareNode is a file or directory behind a FUSE mount; what is cached is read from the kernel's page cache.
 type bareNode struct {
-	fs.LoopbackNode
+	*fs.LoopbackNode
 	cached bool
+}
+
+// WrapChild makes a bareNode of each node.
+func (n *bareNode) WrapChild(_ context.Context, ops fs.InodeEmbedder) fs.InodeEmbedder {
+	if loopback, ok := ops.(*fs.LoopbackNode); ok {
+		return &bareNode{loopback, n.cached}
+	}
+	return ops
 }
 
 // bareFile hides that the kernel could read the file by itself.
@@ -57,12 +65,11 @@ func (n *bareNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint3
 
 // serveBare is the work "bare": it mounts j.Tree on j.Dir until ctx ends.
 func serveBare(ctx context.Context, j job) error {
-	root := &fs.LoopbackRoot{Path: j.Tree}
-	root.NewNode = func(data *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &bareNode{LoopbackNode: fs.LoopbackNode{RootData: data}, cached: j.Cached}
-	}
+	data := &fs.LoopbackRoot{Path: j.Tree}
+	root := &bareNode{&fs.LoopbackNode{RootData: data}, j.Cached}
+	data.RootNode = root
 	ever := 24 * time.Hour
-	server, err := fs.Mount(j.Dir, &bareNode{LoopbackNode: fs.LoopbackNode{RootData: root}, cached: j.Cached}, &fs.Options{
+	server, err := fs.Mount(j.Dir, root, &fs.Options{
 		AttrTimeout: &ever, EntryTimeout: &ever, NullPermissions: true,
 		MountOptions: fuse.MountOptions{AllowOther: true, Name: "bare", FsName: "bare", DisableXAttrs: true, MaxReadAhead: 1 << 20, Options: []string{"ro"}},
 	})

@@ -13,7 +13,7 @@ import (
 )
 
 // What the kernel's FUSE itself takes of work that asks no daemon for anything: the mount is read-only, everything is
-// cached for ever, and no permissions are checked. No file system in user space does the same work in less.
+// cached for ever, and no permissions are checked. Beyond noise, no file system in user space does the same work in less.
 const (
 	barePassed = "bare FUSE, passed through"
 	bareCached = "bare FUSE, page cache"
@@ -98,8 +98,8 @@ func (r report) bareTable(b *strings.Builder) {
 	}
 	b.WriteString(`
 What the kernel takes by itself: a bare FUSE file system (go-fuse's loopback library, told that all may be cached for ever,
-on a read-only mount without permission checks) asks its daemon for nothing in this work, and so is the least that a file
-system in user space can cost here. Beside its ratio to the plain files, annexfs' ratio to it:
+on a read-only mount without permission checks) asks its daemon for nothing in this work: what it takes more than the plain files,
+within the noise, no file system in user space can save. Beside its ratio to the plain files, annexfs' ratio to it:
 
 `)
 	writeRow(b, header)

@@ -56,7 +56,7 @@ type Options struct {
 }
 
 const (
-	maxRequest    = 512 << 10 // bytes of one READ or WRITE: a pipe holds 1 MiB, and a READ is spliced with its header
+	maxRequest    = 512 << 10 // bytes of one READ or WRITE
 	readAheadSize = 1 << 20   // bytes
 	maxBackground = 64        // READs of the kernel's read-ahead under way
 )

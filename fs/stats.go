@@ -35,7 +35,7 @@ var opNames = [opCount]string{"LOOKUP", "FORGET", "GETATTR", "READLINK", "ACCESS
 type stats struct {
 	requests        [opCount]atomic.Int64
 	errors          atomic.Int64 // requests that failed for a reason the reader cannot see
-	bytesRead       atomic.Int64 // that answers to READ carried, from the daemon's memory or by splice
+	bytesRead       atomic.Int64 // that answers to READ carried
 	backingOpens    atomic.Int64 // files registered for passthrough
 	backingFailures atomic.Int64
 	notifications   atomic.Int64
@@ -58,7 +58,7 @@ type Status struct {
 	MetadataQueries int64            `json:"metadata_queries"`
 	Requests        map[string]int64 `json:"requests"`
 	Errors          int64            `json:"errors"`
-	BytesRead       int64            `json:"bytes_read"`    // through the daemon, copied or spliced
+	BytesRead       int64            `json:"bytes_read"`    // through the daemon
 	BytesFetched    int64            `json:"bytes_fetched"` // of objects in a bucket
 	Notifications   int64            `json:"notifications"`
 	Nodes           int              `json:"nodes"` // directories, symlinks and generated files that the kernel knows

@@ -19,7 +19,7 @@ const (
 	// DefaultGhostLife is how long a published file can still be found by its staged name.
 	DefaultGhostLife = 15 * time.Minute
 
-	maxRequest    = 1 << 20 // bytes of one READ or WRITE; nothing here is spliced, so it need not fit a pipe
+	maxRequest    = 1 << 20 // bytes of one READ or WRITE
 	maxBackground = 64
 )
 

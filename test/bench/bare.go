@@ -12,8 +12,9 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// What the kernel's FUSE itself takes of work that asks no daemon for anything: the mount is read-only, everything is
-// cached for ever, and no permissions are checked. Beyond noise, no file system in user space does the same work in less.
+// What the kernel's FUSE itself takes: the mount is read-only, everything is cached for ever, no permissions are checked, and
+// the daemon is asked for nothing but content that the kernel has not. Beyond noise, no file system in user space does the
+// same work in less.
 const (
 	barePassed = "bare FUSE, passed through"
 	bareCached = "bare FUSE, page cache"
@@ -30,9 +31,13 @@ func bareOf(target string) string {
 	return ""
 }
 
-// askingNobody tells whether a row is work that no daemon need hear of.
-func (r Row) askingNobody() bool {
-	return r.state == warm && (r.work == "read" || r.work == "pread" || r.work == "mmap" || r.work == "stat")
+// inBare tells whether a row is work that no daemon need hear of, or only to read what is not cached.
+func (r Row) inBare() bool {
+	switch r.work {
+	case "read", "pread", "mmap", "stat":
+		return true
+	}
+	return r.table == tableQueries && r.n == 1
 }
 
 // bareNode is a file or directory behind a FUSE mount; what is cached is read from the kernel's page cache.
@@ -98,8 +103,8 @@ func (r report) bareTable(b *strings.Builder) {
 	}
 	b.WriteString(`
 What the kernel takes by itself: a bare FUSE file system (go-fuse's loopback library, told that all may be cached for ever,
-on a read-only mount without permission checks) asks its daemon for nothing in this work: what it takes more than the plain files,
-within the noise, no file system in user space can save. Beside its ratio to the plain files, annexfs' ratio to it:
+on a read-only mount without permission checks) asks its daemon for nothing in this work, or, cold, for the content only: what it
+takes more than the plain files, within the noise, is not annexfs' to save. Beside its ratio to the plain files, annexfs' ratio to it:
 
 `)
 	writeRow(b, header)

@@ -72,7 +72,7 @@ func (b *bed) compare(ctx context.Context, row Row, targets []*target) (Result, 
 		// Another one begins each turn: what comes first or last finds the machine in another state.
 		first := turn % len(targets)
 		for _, t := range slices.Concat(targets[first:], targets[:first]) {
-			if t.absent != "" || result.Failed[t.name] != "" || t.bare && !row.askingNobody() {
+			if t.absent != "" || result.Failed[t.name] != "" || t.bare && !row.inBare() {
 				continue
 			}
 			o, err := b.once(ctx, row, t)

@@ -34,7 +34,11 @@ type options struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	work := run
+	if len(os.Args) == 5 && os.Args[1] == bareWork {
+		work = func(context.Context) error { return serveBare(os.Args[2], os.Args[3], os.Args[4] == flushing) }
+	}
+	if err := work(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "ingest:", err)
 		os.Exit(1)
 	}
@@ -62,6 +66,9 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	b := &bed{options: o, dir: dir}
+	if b.self, err = os.Executable(); err != nil {
+		return err
+	}
 	if err := b.generate(); err != nil {
 		return err
 	}
@@ -91,7 +98,9 @@ const head = `# Bringing files in
 Measured on %s: %d cores; load average %s at the beginning and %s at the end. Each way is taken by turns, each time into
 a new repository. The ratio is that of the medians, to the first way. What goes through annexfs is durable when the
 command ends, and registered, of a copy into staging the last small files some milliseconds later, for which whoever looks
-waits; of the others only those that say so sync anything. The copy into bindfs shows what any file system in user space costs.
+waits; of the others only those that say so sync anything. The copy into bindfs shows what any file system in user space costs,
+those into a bare one what cannot be saved: it answers the kernel and appends what a file holds to a log at its close, no
+more, and where it says so flushes that to the disk, as whoever promises that a closed file is safe must.
 %s`
 
 // load is the average over a minute.

@@ -28,6 +28,7 @@ type bed struct {
 	dir        string
 	postgres   *metadbtest.Durable
 	noPostgres string // why there is none
+	self       string // this program
 	table      strings.Builder
 }
 
@@ -123,6 +124,8 @@ func (b *bed) small(s size) []way {
 		{name: "cp -r, then sync", work: shell("cp -r " + from + " copy && sync -f copy")},
 		{name: "cp -r into bindfs", missing: notInPath("bindfs"), prepare: shell("mkdir of mnt && bindfs of mnt"), work: shell("cp -r " + from + " mnt/copy"),
 			cleanUp: func(dir string) error { return shell("fusermount3 -u mnt")(context.Background(), dir) }},
+		b.bare("cp -r into a bare FUSE", "kept", from),
+		b.bare("cp -r into a bare FUSE, flushed at each close", flushing, from),
 		b.way("cp -r into @staging", true, "cp -r "+from+" mnt/bench/data/@staging/small/"),
 		b.way("annexfs add", false, b.annexfs+" --repo repo add bench/data/small "+from),
 		{name: "dvc add", missing: notInPath("dvc"), prepare: shell("cp -r " + from + " small && dvc init -q --no-scm"), work: shell("dvc add -q small")},
@@ -146,6 +149,20 @@ func (b *bed) small(s size) []way {
 		ways = append(ways, w)
 	}
 	return each(ways, float64(s.files), "files")
+}
+
+// What this program is told to serve a bareFS: bareWork MOUNTPOINT LOG HOW.
+const (
+	bareWork = "bare"
+	flushing = "flushed"
+)
+
+// bare is a copy into a bareFS.
+func (b *bed) bare(name, how, from string) way {
+	serve := fmt.Sprintf("%s %s mnt log %s </dev/null >serve.log 2>&1 &", b.self, bareWork, how)
+	return way{name: name, work: shell("cp -r " + from + " mnt/copy"),
+		prepare: shell("mkdir mnt && { " + serve + " } && for i in $(seq 100); do mountpoint -q mnt && exit; sleep 0.1; done; cat serve.log; exit 1"),
+		cleanUp: func(dir string) error { return shell("fusermount3 -u mnt")(context.Background(), dir) }}
 }
 
 func each(ways []way, amount float64, unit string) []way {

@@ -12,17 +12,20 @@ import (
 )
 
 // bareFS takes files by FUSE and does nothing that is not needed to have their bytes on the disk when close returns: it
-// appends them to one log and, where it is durable, flushes that. No hash, no names, no rows, nothing to read again, no
-// permissions: beyond noise, no file system in user space takes small files in less, one after the other.
+// writes them to one log that is long enough from the beginning and, where it is durable, flushes that. No hash, no names,
+// no rows, nothing to read again, no permissions.
 type bareFS struct {
 	fuse.RawFileSystem
 	log     *os.File
 	durable bool
+	at      int64 // where log goes on; guarded by mu
 
 	mu     sync.Mutex
 	last   uint64            // even numbers are directories, odd ones files
 	unsafe map[uint64][]byte // written, and not yet in the log
 }
+
+const logSize = 64 << 20 // bytes, after which it is written again from the beginning
 
 // serveBare mounts a bareFS until somebody unmounts it.
 func serveBare(mountpoint, log string, durable bool) error {
@@ -31,6 +34,15 @@ func serveBare(mountpoint, log string, durable bool) error {
 		return err
 	}
 	defer f.Close()
+	zeros := make([]byte, 1<<20)
+	for range logSize / len(zeros) {
+		if _, err := f.Write(zeros); err != nil {
+			return err
+		}
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
 	bare := &bareFS{RawFileSystem: fuse.NewDefaultRawFileSystem(), log: f, durable: durable, last: fuse.FUSE_ROOT_ID, unsafe: map[uint64][]byte{}}
 	server, err := fuse.NewServer(bare, mountpoint, &fuse.MountOptions{Name: "bare", FsName: "bare", DisableXAttrs: true})
 	if err != nil {
@@ -98,7 +110,12 @@ func (b *bareFS) Flush(_ <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 	defer b.mu.Unlock()
 	data := b.unsafe[in.NodeId]
 	delete(b.unsafe, in.NodeId)
-	if _, err := b.log.Write(data); err != nil {
+	if b.at+int64(len(data)) > logSize {
+		b.at = 0
+	}
+	n, err := b.log.WriteAt(data, b.at)
+	b.at += int64(n)
+	if err != nil {
 		return fuse.ToStatus(err)
 	}
 	if !b.durable {

@@ -99,8 +99,8 @@ Measured on %s: %d cores; load average %s at the beginning and %s at the end. Ea
 a new repository. The ratio is that of the medians, to the first way. What goes through annexfs is durable when the
 command ends, and registered, of a copy into staging the last small files some milliseconds later, for which whoever looks
 waits; of the others only those that say so sync anything. The copy into bindfs shows what any file system in user space costs,
-those into a bare one what cannot be saved: it answers the kernel and appends what a file holds to a log at its close, no
-more, and where it says so flushes that to the disk, as whoever promises that a closed file is safe must.
+those into a bare one what cannot be saved: it answers the kernel and writes what a file holds to a log at its close, no
+more, and where it says so flushes that to the disk (fdatasync), as whoever promises that a closed file is safe must.
 %s`
 
 // load is the average over a minute.

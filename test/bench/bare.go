@@ -13,8 +13,8 @@ import (
 )
 
 // What the kernel's FUSE itself takes: the mount is read-only, everything is cached for ever, no permissions are checked, and
-// the daemon is asked for nothing but content that the kernel has not. Beyond noise, no file system in user space does the
-// same work in less.
+// the daemon is asked for nothing but content that the kernel has not. Where it is not asked for that either, no file system
+// in user space does the same work in less, beyond noise.
 const (
 	barePassed = "bare FUSE, passed through"
 	bareCached = "bare FUSE, page cache"
@@ -103,8 +103,9 @@ func (r report) bareTable(b *strings.Builder) {
 	}
 	b.WriteString(`
 What the kernel takes by itself: a bare FUSE file system (go-fuse's loopback library, told that all may be cached for ever,
-on a read-only mount without permission checks) asks its daemon for nothing in this work, or, cold, for the content only: what it
-takes more than the plain files, within the noise, is not annexfs' to save. Beside its ratio to the plain files, annexfs' ratio to it:
+on a read-only mount without permission checks) asks its daemon for nothing in warm work: what it takes there more than the plain
+files, within the noise, no file system in user space can save. Cold, and not passed through, its daemon brings the content, which
+another may do faster. Beside its ratio to the plain files, annexfs' ratio to it:
 
 `)
 	writeRow(b, header)

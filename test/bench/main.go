@@ -90,7 +90,7 @@ func parse(args []string) (flags, error) {
 		f.Scale = *scale
 	}
 	if *repetitions > 0 {
-		f.Repetitions = *repetitions
+		f.Repetitions, f.ColdQueries = *repetitions, *repetitions
 	}
 	return f, nil
 }

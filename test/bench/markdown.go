@@ -34,9 +34,10 @@ func (r report) describe(b *strings.Builder) {
 		m.Date, m.Cores, m.CPU, m.Memory, m.Kernel, m.FileSystem, m.LoadBefore, m.LoadAfter, command)
 	fmt.Fprintf(b, "Versions: %s.\n\n", strings.Join(m.Versions, "; "))
 	fmt.Fprintf(b, `All ways lead to the very same files: the plain ones are hard links to what annexfs serves, and the peers show the
-directory of these links. The work is done by turns, at least %d times after one that does not count, each time by a new
-process of an ordinary user. A cell is the median of the ratios to the plain files of the same turn, with the least and the
-greatest in brackets; the first column has the plain files' own times. Bold is an aim missed.
+directory of these links. The work is done by turns, at least %d times after one that does not count (single cold queries
+through plain files and annexfs at least %d times), each time by a new process of an ordinary user. A cell is the median of
+the ratios to the plain files of the same turn, with the least and the greatest in brackets; the first column has the plain
+files' own times. Bold is an aim missed.
 
 - Warm and second time: the best of three times within a process (of DuckDB: of five, each with a new database).
 - DuckDB: lineitem at scale factor %g (zstd) in %d files, and in %d small ones, which show what opening costs: DuckDB opens
@@ -45,7 +46,7 @@ greatest in brackets; the first column has the plain files' own times. Bold is a
 - First time after mount: the mount is new, the files beneath and their names are cached, for the plain files too.
 - annexfs as root passes reads through to the disk's file system; as an ordinary user it cannot, and reads reach the
   daemon where the kernel has not cached them.
-`, r.Sizes.Repetitions, r.Sizes.Scale, r.Sizes.ParquetFiles, r.Sizes.ManyFiles)
+`, r.Sizes.Repetitions, r.Sizes.ColdQueries, r.Sizes.Scale, r.Sizes.ParquetFiles, r.Sizes.ManyFiles)
 }
 
 func (r report) ratioTable(b *strings.Builder) {

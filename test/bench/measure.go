@@ -68,11 +68,12 @@ func (b *bed) compare(ctx context.Context, row Row, targets []*target) (Result, 
 		return result, nil
 	}
 	begin := time.Now()
-	for turn := 0; turn <= b.Repetitions || time.Since(begin) < b.Budget; turn++ {
+	for turn := 0; turn <= b.Repetitions || time.Since(begin) < b.Budget || turn <= row.turns; turn++ {
+		closely := turn > b.Repetitions && time.Since(begin) >= b.Budget // without the peers
 		// Another one begins each turn: what comes first or last finds the machine in another state.
 		first := turn % len(targets)
 		for _, t := range slices.Concat(targets[first:], targets[:first]) {
-			if t.absent != "" || result.Failed[t.name] != "" || t.bare && !row.inBare() {
+			if t.absent != "" || result.Failed[t.name] != "" || t.bare && !row.inBare() || closely && t.isPeer() {
 				continue
 			}
 			o, err := b.once(ctx, row, t)

@@ -24,6 +24,7 @@ type Row struct {
 	n     int
 	per   int // items that one measurement handles
 	state state
+	turns int // at least, of what is compared most closely: plain files, annexfs and bare ones
 }
 
 const (
@@ -44,7 +45,7 @@ func suite(s sizes) []Row {
 	} {
 		many := fmt.Sprintf("%s, %d small files, ", q.name, s.ManyFiles)
 		rows = append(rows, Row{Name: q.name + ", warm", Aim: queryAim, UserAim: userQuery, table: tableQueries, work: queryPrefix + q.work, n: 1},
-			Row{Name: q.name + ", cold", Aim: queryAim, table: tableQueries, work: queryPrefix + q.work, n: 1, state: cold},
+			Row{Name: q.name + ", cold", Aim: queryAim, table: tableQueries, work: queryPrefix + q.work, n: 1, state: cold, turns: s.ColdQueries},
 			Row{Name: many + "warm", table: tableMany, work: queryPrefix + q.work, n: 1},
 			Row{Name: many + "cold", table: tableMany, work: queryPrefix + q.work, n: 1, state: cold})
 	}

@@ -30,6 +30,8 @@ type target struct {
 	daemon *daemon
 }
 
+func (t *target) isPeer() bool { return t.command != nil && !t.annexfs && !t.bare }
+
 // daemon is a running file system.
 type daemon struct {
 	cmd  *exec.Cmd

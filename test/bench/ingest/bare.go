@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -18,17 +20,18 @@ type bareFS struct {
 	fuse.RawFileSystem
 	log     *os.File
 	durable bool
-	at      int64 // where log goes on; guarded by mu
+	store   *bareStore // nil where nothing else is done with a file
+	at      int64      // where log goes on; guarded by mu
 
 	mu     sync.Mutex
-	last   uint64            // even numbers are directories, odd ones files
-	unsafe map[uint64][]byte // written, and not yet in the log
+	last   uint64               // even numbers are directories, odd ones files
+	unsafe map[uint64]*bareFile // not yet in the log
 }
 
 const logSize = 64 << 20 // bytes, after which it is written again from the beginning
 
 // serveBare mounts a bareFS until somebody unmounts it.
-func serveBare(mountpoint, log string, durable bool) error {
+func serveBare(mountpoint, log, how string) (err error) {
 	f, err := os.Create(log)
 	if err != nil {
 		return err
@@ -43,7 +46,13 @@ func serveBare(mountpoint, log string, durable bool) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	bare := &bareFS{RawFileSystem: fuse.NewDefaultRawFileSystem(), log: f, durable: durable, last: fuse.FUSE_ROOT_ID, unsafe: map[uint64][]byte{}}
+	bare := &bareFS{RawFileSystem: fuse.NewDefaultRawFileSystem(), log: f, durable: how != kept, last: fuse.FUSE_ROOT_ID, unsafe: map[uint64]*bareFile{}}
+	if how == storing {
+		if bare.store, err = newBareStore(log + ".store"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, bare.store.close()) }()
+	}
 	server, err := fuse.NewServer(bare, mountpoint, &fuse.MountOptions{Name: "bare", FsName: "bare", DisableXAttrs: true})
 	if err != nil {
 		return fmt.Errorf("mounting %s: %w", mountpoint, err)
@@ -60,7 +69,7 @@ func (b *bareFS) attr(id uint64, out *fuse.Attr) {
 }
 
 // make answers a request for a new file or directory.
-func (b *bareFS) make(directory bool, out *fuse.EntryOut) {
+func (b *bareFS) make(directory bool, parent uint64, name string, out *fuse.EntryOut) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.last++
@@ -68,6 +77,9 @@ func (b *bareFS) make(directory bool, out *fuse.EntryOut) {
 		b.last++
 	}
 	out.NodeId = b.last
+	if !directory {
+		b.unsafe[b.last] = &bareFile{parent: parent, name: name}
+	}
 	b.attr(b.last, &out.Attr)
 	out.SetEntryTimeout(time.Hour)
 	out.SetAttrTimeout(time.Hour)
@@ -88,38 +100,55 @@ func (b *bareFS) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOu
 	return fuse.OK
 }
 
-func (b *bareFS) Mkdir(_ <-chan struct{}, _ *fuse.MkdirIn, _ string, out *fuse.EntryOut) fuse.Status {
-	b.make(true, out)
+func (b *bareFS) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
+	b.make(true, in.NodeId, name, out)
 	return fuse.OK
 }
 
-func (b *bareFS) Create(_ <-chan struct{}, _ *fuse.CreateIn, _ string, out *fuse.CreateOut) fuse.Status {
-	b.make(false, &out.EntryOut)
+func (b *bareFS) Create(_ <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
+	b.make(false, in.NodeId, name, &out.EntryOut)
 	return fuse.OK
 }
 
 func (b *bareFS) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.unsafe[in.NodeId] = append(b.unsafe[in.NodeId], data...)
+	f := b.unsafe[in.NodeId]
+	if f == nil {
+		return 0, fuse.EROFS // it was closed
+	}
+	f.data = append(f.data, data...)
 	return uint32(len(data)), fuse.OK
 }
 
 func (b *bareFS) Flush(_ <-chan struct{}, in *fuse.FlushIn) fuse.Status {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	data := b.unsafe[in.NodeId]
-	delete(b.unsafe, in.NodeId)
-	if b.at+int64(len(data)) > logSize {
-		b.at = 0
-	}
-	n, err := b.log.WriteAt(data, b.at)
-	b.at += int64(n)
-	if err != nil {
+	f, err := b.keep(in.NodeId)
+	if err != nil || f == nil {
 		return fuse.ToStatus(err)
 	}
-	if !b.durable {
-		return fuse.OK
+	if b.store != nil {
+		f.sum = sha256.Sum256(f.data)
+		b.store.come <- *f
 	}
-	return fuse.ToStatus(unix.Fdatasync(int(b.log.Fd())))
+	return fuse.OK
+}
+
+// keep writes a file to the log, unless that was done before.
+func (b *bareFS) keep(id uint64) (*bareFile, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.unsafe[id]
+	if f == nil {
+		return nil, nil
+	}
+	delete(b.unsafe, id)
+	if b.at+int64(len(f.data)) > logSize {
+		b.at = 0
+	}
+	n, err := b.log.WriteAt(f.data, b.at)
+	b.at += int64(n)
+	if err != nil || !b.durable {
+		return f, err
+	}
+	return f, unix.Fdatasync(int(b.log.Fd()))
 }

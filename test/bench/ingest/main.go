@@ -36,7 +36,7 @@ func main() {
 	defer stop()
 	work := run
 	if len(os.Args) == 5 && os.Args[1] == bareWork {
-		work = func(context.Context) error { return serveBare(os.Args[2], os.Args[3], os.Args[4] == flushing) }
+		work = func(context.Context) error { return serveBare(os.Args[2], os.Args[3], os.Args[4]) }
 	}
 	if err := work(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "ingest:", err)

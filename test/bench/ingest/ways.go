@@ -124,8 +124,9 @@ func (b *bed) small(s size) []way {
 		{name: "cp -r, then sync", work: shell("cp -r " + from + " copy && sync -f copy")},
 		{name: "cp -r into bindfs", missing: notInPath("bindfs"), prepare: shell("mkdir of mnt && bindfs of mnt"), work: shell("cp -r " + from + " mnt/copy"),
 			cleanUp: func(dir string) error { return shell("fusermount3 -u mnt")(context.Background(), dir) }},
-		b.bare("cp -r into a bare FUSE", "kept", from),
+		b.bare("cp -r into a bare FUSE", kept, from),
 		b.bare("cp -r into a bare FUSE, flushed at each close", flushing, from),
+		b.bare("cp -r into a bare FUSE, flushed, hashed and stored", storing, from),
 		b.way("cp -r into @staging", true, "cp -r "+from+" mnt/bench/data/@staging/small/"),
 		b.way("annexfs add", false, b.annexfs+" --repo repo add bench/data/small "+from),
 		{name: "dvc add", missing: notInPath("dvc"), prepare: shell("cp -r " + from + " small && dvc init -q --no-scm"), work: shell("dvc add -q small")},
@@ -154,7 +155,9 @@ func (b *bed) small(s size) []way {
 // What this program is told to serve a bareFS: bareWork MOUNTPOINT LOG HOW.
 const (
 	bareWork = "bare"
+	kept     = "kept"
 	flushing = "flushed"
+	storing  = "stored"
 )
 
 // bare is a copy into a bareFS.

@@ -52,6 +52,11 @@ func migrate(ctx context.Context, t target) (from, to int64, err error) {
 	if err := t.check(migrator); err != nil {
 		return 0, to, err
 	}
+	leave, err := alone(ctx, t)
+	if err != nil {
+		return 0, to, err
+	}
+	defer leave()
 	db, err := t.open(migrator)
 	if err != nil {
 		return 0, to, err
@@ -63,8 +68,26 @@ func migrate(ctx context.Context, t target) (from, to int64, err error) {
 	return from, to, migrateFrom(ctx, db, t.dialect(), from, to)
 }
 
-// migrateFrom tries again as long as the version moves: then another process did meanwhile what failed here. (On
-// PostgreSQL goose takes turns by an advisory lock; on SQLite it has no such thing.)
+// alone waits until nobody else migrates, where goose does not: on PostgreSQL it takes turns by an advisory lock. Two that
+// make the same SQLite file would also meet in its change to a write-ahead log, where SQLite does not wait.
+func alone(ctx context.Context, t target) (leave func(), err error) {
+	file, ok := t.(sqliteFile)
+	if !ok {
+		return func() {}, nil
+	}
+	q := openQueue(string(file))
+	unlock, err := q.migrate(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("waiting for others that migrate: %w", err), q.close())
+	}
+	return func() {
+		unlock()
+		_ = q.close() // nothing was written to it
+	}, nil
+}
+
+// migrateFrom tries again as long as the version moves: then another process did meanwhile what failed here, where there
+// can be no lock.
 func migrateFrom(ctx context.Context, db *sql.DB, d Dialect, from, to int64) error {
 	for {
 		switch {

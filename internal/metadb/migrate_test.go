@@ -66,7 +66,7 @@ func TestOpen_SchemaNewer(t *testing.T) {
 func TestMigrate_Concurrently(t *testing.T) {
 	metadbtest.EachEmpty(t, func(t *testing.T, url string) {
 		var waits []func()
-		for range 3 {
+		for range 7 {
 			waits = append(waits, startChild(t, "migrate", url))
 		}
 		if _, _, err := metadb.Migrate(t.Context(), url); err != nil {

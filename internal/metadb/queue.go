@@ -15,26 +15,31 @@ const queueWait = 10 * time.Second
 
 // queue has the processes that write to one SQLite database wait for each other in the kernel, which wakes who is next.
 // SQLite has who finds it locked sleep and ask again, up to ten times a second, and whoever writes all the time is hardly
-// ever found between two transactions. Nothing but fairness rests on it: without it SQLite's lock still counts.
+// ever found between two transactions. Nothing but fairness rests on it, and that migrations are
+// applied once: without it SQLite's lock still counts.
 type queue struct {
 	file *os.File // nil where there is none
 }
 
 // Bytes of the file, each of which is a lock. Who writes has the turn; who is to write next has that one while he waits
-// for it, so that who just had his turn cannot take it again before; promised is [Tx.Promise].
+// for it, so that who just had his turn cannot take it again before; promised is [Tx.Promise]; who migrates has migrating.
 const (
 	next = iota
 	turn
 	promised
+	migrating
 )
+
+// migrationPause is how often who wants to migrate looks whether others are through.
+const migrationPause = 20 * time.Millisecond
 
 // openQueue opens the lock file beside the database; where that is not allowed there is no queue.
 func openQueue(database string) queue {
-	info, err := os.Stat(database)
-	if err != nil {
-		return queue{}
+	mode := os.FileMode(0o644) // as SQLite makes a database
+	if info, err := os.Stat(database); err == nil {
+		mode = info.Mode().Perm()
 	}
-	f, err := os.OpenFile(database+"-queue", os.O_RDWR|os.O_CREATE, info.Mode().Perm())
+	f, err := os.OpenFile(database+"-queue", os.O_RDWR|os.O_CREATE, mode)
 	if err != nil {
 		return queue{}
 	}
@@ -72,6 +77,27 @@ func (q queue) enter(ctx context.Context) (leave func(), err error) {
 		q.unlock(turn)
 	}()
 	return func() {}, err
+}
+
+// migrate waits until no other process migrates the database, and keeps others from it until leave is called.
+func (q queue) migrate(ctx context.Context) (leave func(), err error) {
+	if q.file == nil {
+		return func() {}, nil
+	}
+	for {
+		err := q.lock(migrating, unix.F_OFD_SETLK)
+		if err == nil {
+			return func() { q.unlock(migrating) }, nil
+		}
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) {
+			return nil, err
+		}
+		select {
+		case <-time.After(migrationPause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // lock is fcntl(2), during which the descriptor stays open.

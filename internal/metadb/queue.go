@@ -15,8 +15,8 @@ const queueWait = 10 * time.Second
 
 // queue has the processes that write to one SQLite database wait for each other in the kernel, which wakes who is next.
 // SQLite has who finds it locked sleep and ask again, up to ten times a second, and whoever writes all the time is hardly
-// ever found between two transactions. Nothing but fairness rests on it, and that migrations are
-// applied once: without it SQLite's lock still counts.
+// ever found between two transactions. Nothing but fairness rests on that: without it SQLite's lock still counts. Who
+// migrates is alone by another lock of the same file.
 type queue struct {
 	file *os.File // nil where there is none
 }

@@ -93,7 +93,8 @@ func rename(ctx context.Context, tx *metadb.Tx, rev Revision, moves []Renamed) (
 	if err := prune(ctx, tx, rev.ID, removed); err != nil {
 		return registered, err
 	}
-	return registered, spanOf(registered).announce(ctx, tx, rev)
+	_, err = spanOf(registered).announce(ctx, tx, rev)
+	return registered, err
 }
 
 // move gives rows the names of the fresh files.
@@ -129,12 +130,14 @@ func remove(ctx context.Context, tx *metadb.Tx, rev Revision, ids []int64) ([]st
 		}
 		names = append(names, name)
 	}
-	if len(names) > 0 {
-		c := rev.Table.change(metadb.ChangeFiles)
-		c.LocationID = rev.ID
-		tx.Record(c)
+	if len(names) == 0 {
+		return nil, nil
 	}
-	return names, nil
+	c := rev.Table.change(metadb.ChangeFiles)
+	c.LocationID = rev.ID
+	tx.Record(c)
+	_, err := touch(ctx, tx, rev.ID)
+	return names, err
 }
 
 // prune removes the directories above names that have become empty.

@@ -66,13 +66,15 @@ func (b *batch) write(ctx context.Context, tx *metadb.Tx, rev Revision) ([]Regis
 	if err != nil {
 		return nil, err
 	}
-	return registered, spanOf(registered).announce(ctx, tx, rev)
+	_, err = spanOf(registered).announce(ctx, tx, rev)
+	return registered, err
 }
 
 // add adds the batch as write does.
 func (b *batch) add(ctx context.Context, tx *metadb.Tx, rev Revision) ([]Registered, error) {
 	if b.tree && len(b.files) == 1 {
-		return b.addOne(ctx, tx, rev)
+		r, _, err := b.addOne(ctx, tx, rev)
+		return []Registered{r}, err
 	}
 	known, err := b.known(ctx, tx, rev.ID)
 	if err != nil {
@@ -130,17 +132,23 @@ func (s *span) include(id int64) {
 	s.first, s.last = min(s.first, id), max(s.last, id)
 }
 
-// announce says that a revision has new files, if there are any.
-func (s *span) announce(ctx context.Context, tx *metadb.Tx, rev Revision) error {
+// announce says that a revision has new files, if there are any, and when it was changed.
+func (s *span) announce(ctx context.Context, tx *metadb.Tx, rev Revision) (time.Time, error) {
 	if s.first == 0 {
-		return nil
+		return rev.UpdatedAt, nil
 	}
 	c := rev.Table.change(metadb.ChangeFiles)
 	c.LocationID, c.FirstFile, c.LastFile = rev.ID, s.first, s.last
 	tx.Record(c)
-	_, err := tx.Exec(ctx, `update physical_tables set updated_at = $1 where id = $2`,
-		metadb.Micros(time.Now()), rev.ID)
-	return err
+	return touch(ctx, tx, rev.ID)
+}
+
+// touch gives a revision an UpdatedAt that it never had, whatever the clocks do.
+func touch(ctx context.Context, tx *metadb.Tx, location int64) (time.Time, error) {
+	var at int64
+	err := tx.QueryRow(ctx, `update physical_tables set updated_at = case when updated_at < $1 then $1 else updated_at + 1 end
+		where id = $2 returning updated_at`, metadb.Micros(time.Now()), location).Scan(&at)
+	return metadb.Time(at), err
 }
 
 // row is what is known of a file that is there.

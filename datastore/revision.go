@@ -22,7 +22,7 @@ type Revision struct {
 	Active    bool
 	Writer    int64 // the job that has locked it, or 0
 	CreatedAt time.Time
-	UpdatedAt time.Time // when files were last added, or it was last activated or deactivated
+	UpdatedAt time.Time // when files were last added or removed, or it was last activated or deactivated; it grows with each
 }
 
 const (

@@ -40,6 +40,7 @@ type Store struct {
 	log       *slog.Logger
 	metadata  *metadataCache
 	loads     singleflight.Group
+	known     knownChildren
 }
 
 // New returns a store over an open database and object store, which stay the caller's to close.

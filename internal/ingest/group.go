@@ -18,6 +18,9 @@ const (
 	groupIdle = 2 * time.Millisecond
 )
 
+// writeAtOnce is how many rows are written when there is a moment: few, for the next file waits until they are.
+const writeAtOnce = 16
+
 // groups are the transactions that are open for a moment.
 type groups struct {
 	unsettled atomic.Int64 // how many there are
@@ -304,6 +307,9 @@ func (g *group) linger(ctx context.Context) {
 		if len(g.aside) > 0 {
 			g.storeNext(ctx)
 			continue
+		}
+		if g.adding.Waiting() >= writeAtOnce && g.adding.Write(ctx) != nil {
+			return
 		}
 		g.mu.Unlock()
 		select {

@@ -2,6 +2,8 @@ package metadb
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"iter"
 	"strconv"
 	"strings"
@@ -30,6 +32,32 @@ func (tx *Tx) Insert(ctx context.Context, table string, columns []string, rows i
 func (tx *Tx) InsertOne(ctx context.Context, table string, columns []string, row []any) (id int64, err error) {
 	err = tx.QueryRow(ctx, tx.insertStatement(table, columns, 1)+" returning id", row...).Scan(&id)
 	return id, err
+}
+
+// Reserve gives ids for rows that are inserted with them later in the transaction, and before any row without.
+func (tx *Tx) Reserve(ctx context.Context, table string, n int) ([]int64, error) {
+	ids := make([]int64, n)
+	if tx.db.Dialect() == SQLite {
+		var last int64
+		if err := tx.QueryRow(ctx, "select seq from sqlite_sequence where name = $1", table).Scan(&last); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		for i := range ids {
+			ids[i] = last + 1 + int64(i)
+		}
+		return ids, nil
+	}
+	rows, err := tx.Query(ctx, "select nextval(pg_get_serial_sequence($1, 'id')) from generate_series(1, $2)", table, n)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for i := 0; rows.Next(); i++ {
+		if err := rows.Scan(&ids[i]); err != nil {
+			return nil, err
+		}
+	}
+	return ids, rows.Err()
 }
 
 func (tx *Tx) copyFrom(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) (n int64, err error) {

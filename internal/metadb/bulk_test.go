@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"iter"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/annexfs/annexfs/internal/fault"
@@ -182,4 +183,53 @@ func benchmarkDB(b *testing.B) *metadb.DB {
 		b.Fatal(err)
 	}
 	return db
+}
+
+// TestTx_Reserve holds that reserved ids are those of rows to come, and that later rows get others.
+func TestTx_Reserve(t *testing.T) {
+	metadbtest.Each(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		addManifest(t, db, "m1")
+		location, err := addTable(t, db, "m1", "u1", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := insertFiles(t, db, location, 3); err != nil {
+			t.Fatal(err)
+		}
+		columns := append(fileColumns(), "id")
+		err = db.Update(t.Context(), func(tx *metadb.Tx) error {
+			ids, err := tx.Reserve(t.Context(), "file_metadata", 5)
+			if err != nil {
+				return err
+			}
+			var last int64
+			if err := tx.QueryRow(t.Context(), "select max(id) from file_metadata").Scan(&last); err != nil {
+				return err
+			}
+			if len(ids) != 5 || ids[0] <= last || !slices.IsSorted(ids) || len(slices.Compact(slices.Clone(ids))) != 5 {
+				t.Errorf("reserved %d, want 5 after %d", ids, last)
+			}
+			rows := func(yield func([]any) bool) {
+				for n, id := range ids {
+					name := fmt.Sprintf("reserved-%d", n)
+					if !yield([]any{location, name, name, int64(1), "", int64(0), int64(1), "{}", id}) {
+						return
+					}
+				}
+			}
+			if _, err := tx.Insert(t.Context(), "file_metadata", columns, rows); err != nil {
+				return err
+			}
+			next, err := tx.InsertOne(t.Context(), "file_metadata", fileColumns(),
+				[]any{location, "next", "next", int64(1), "", int64(0), int64(1), "{}"})
+			if next <= ids[4] {
+				t.Errorf("the next row has id %d, want one after %d", next, ids[4])
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package staging
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"strconv"
 	"time"
@@ -20,15 +21,13 @@ const (
 // caller is a process: the number of its first thread, 0 where it is not to be known (another pid namespace).
 type caller uint32
 
-// callerOf finds the process of a thread. It costs a system call or two, and reads /proc only for other threads than the
-// first.
+// callerOf finds the process of a thread. It costs a system call, and reads /proc only for other threads than the first.
 func callerOf(thread uint32) caller {
 	if thread == 0 {
 		return 0
 	}
-	if fd, err := unix.PidfdOpen(int(thread), 0); err == nil {
-		_ = unix.Close(fd)
-		return caller(thread)
+	if err := unix.Tgkill(int(thread), int(thread), 0); err == nil || errors.Is(err, unix.EPERM) {
+		return caller(thread) // signal 0 is none, and the thread is the first of the process with its number
 	}
 	data, err := os.ReadFile("/proc/" + strconv.FormatUint(uint64(thread), 10) + "/status")
 	if err != nil {

@@ -198,7 +198,7 @@ func (t *Tree) staged(n *node, name string) (stagedFile, error) {
 		return s, err
 	}
 	sum := n.file.sum
-	s.File = File{Path: path, Name: name, Size: s.st.Size, Sum: sum.sumOf(s.st.Size), Content: sum.contentOf(s.st.Size)}
+	s.File = File{Path: path, Name: name, Size: s.st.Size, Stat: &s.st, Sum: sum.sumOf(s.st.Size), Content: sum.contentOf(s.st.Size)}
 	return s, nil
 }
 

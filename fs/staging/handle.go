@@ -1,6 +1,7 @@
 package staging
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"syscall"
@@ -156,7 +157,7 @@ func (t *Tree) createFile(parent *node, name string, in *fuse.CreateIn) (*os.Fil
 		return nil, nil, err
 	}
 	flags := os.O_RDWR | os.O_CREATE | int(in.Flags&syscall.O_EXCL)
-	f, err := os.OpenFile(path, flags|syscall.O_NOFOLLOW, os.FileMode(in.Mode&0o777))
+	f, err := openFile(path, flags, in.Mode&0o777)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -171,6 +172,20 @@ func (t *Tree) createFile(parent *node, name string, in *fuse.CreateIn) (*os.Fil
 	}
 	t.nodes.drop(parent, name) // a ghost of that name
 	return f, st, nil
+}
+
+// openFile is os.OpenFile without its attempt, of four system calls, to wait for a regular file by epoll. It follows no
+// symbolic link at the path's end.
+func openFile(path string, flags int, mode uint32) (*os.File, error) {
+	for {
+		fd, err := syscall.Open(path, flags|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, mode)
+		if err == nil {
+			return os.NewFile(uintptr(fd), path), nil
+		}
+		if !errors.Is(err, syscall.EINTR) {
+			return nil, &os.PathError{Op: "open", Path: path, Err: err}
+		}
+	}
 }
 
 func (t *Tree) removeFile(parent *node, name string) {
@@ -222,7 +237,7 @@ func (t *Tree) openBacking(n *node, write bool) error {
 		if write {
 			flags = os.O_RDWR
 		}
-		backing, err := os.OpenFile(path, flags|syscall.O_NOFOLLOW, 0)
+		backing, err := openFile(path, flags, 0)
 		if err != nil {
 			return err
 		}

@@ -6,8 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/annexfs/annexfs/datastore"
 	"github.com/annexfs/annexfs/internal/dataset"
@@ -27,7 +26,7 @@ func (p *publication) examine(ctx context.Context, s *stagedFile) error {
 		return err
 	}
 	defer f.Close()
-	if err := unix.Fstat(int(f.Fd()), &s.stat); err != nil {
+	if err := syscall.Fstat(int(f.Fd()), &s.stat); err != nil {
 		return err
 	}
 	if info.Size() != s.Size {
@@ -65,7 +64,12 @@ func (p *publication) examineContent(s *stagedFile) bool {
 	if !p.alone() || s.Sum == nil || s.Content == nil || s.Size > smallFile || int64(len(s.Content)) != s.Size {
 		return false
 	}
-	if err := unix.Lstat(s.Path, &s.stat); err != nil || s.stat.Mode&unix.S_IFMT != unix.S_IFREG || s.stat.Size != s.Size {
+	if s.Stat != nil {
+		s.stat = *s.Stat
+	} else if err := syscall.Lstat(s.Path, &s.stat); err != nil {
+		return false
+	}
+	if s.stat.Mode&syscall.S_IFMT != syscall.S_IFREG || s.stat.Size != s.Size {
 		return false
 	}
 	s.content = s.Content

@@ -8,10 +8,10 @@ import (
 	"io/fs"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/annexfs/annexfs/datastore"
 	"github.com/annexfs/annexfs/internal/dataset"
@@ -40,7 +40,7 @@ type publication struct {
 // stagedFile is a file on its way.
 type stagedFile struct {
 	File
-	stat unix.Stat_t
+	stat syscall.Stat_t
 	new  datastore.NewFile
 	key  dataset.Key // in a files table
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 
 	"github.com/annexfs/annexfs/datastore"
 	"github.com/annexfs/annexfs/internal/dataset"
@@ -37,12 +38,13 @@ type Batch struct {
 
 // File is a staged file.
 type File struct {
-	Path     string    // where its bytes lie
-	Name     string    // slash-separated, below the table or the batch
-	Size     int64     // in bytes
-	Sum      *[32]byte // SHA-256, nil where the bytes did not come in order
-	Content  []byte    // its bytes, where they are few and at hand as well as Sum, else nil
-	Replaces Published // what the same writer had published in its place before, or zero
+	Path     string          // where its bytes lie
+	Name     string          // slash-separated, below the table or the batch
+	Size     int64           // in bytes
+	Stat     *syscall.Stat_t // as lstat told it a moment ago; nil where nobody has asked
+	Sum      *[32]byte       // SHA-256, nil where the bytes did not come in order
+	Content  []byte          // its bytes, where they are few and at hand as well as Sum, else nil
+	Replaces Published       // what the same writer had published in its place before, or zero
 }
 
 // Move is a new name for a file.

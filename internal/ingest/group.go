@@ -298,15 +298,20 @@ func (g *group) collect(ctx context.Context, a *datastore.Appending) error {
 	return g.at("group")
 }
 
-// linger waits until no more files come, and stores some meanwhile. mu is held, but while it waits or stores.
+// linger waits until no more files come, and stores some meanwhile. mu is held, but while it waits or stores. When the time
+// is over, what is left to be stored is stored while files still come: then nobody waits for that.
 func (g *group) linger(ctx context.Context) {
 	end := time.Now().Add(groupAge)
 	timer := time.NewTimer(groupIdle)
 	defer timer.Stop()
-	for hurried := false; !hurried && time.Now().Before(end) && (g.busy > 0 || time.Since(g.last) < groupIdle); {
-		if len(g.aside) > 0 {
+	for hurried := false; !hurried && (g.busy > 0 || time.Since(g.last) < groupIdle); {
+		over := time.Since(end)
+		if len(g.aside) > 0 && over < groupAge {
 			g.storeNext(ctx)
 			continue
+		}
+		if over > 0 {
+			return
 		}
 		if g.adding.Waiting() >= writeAtOnce && g.adding.Write(ctx) != nil {
 			return

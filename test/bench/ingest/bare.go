@@ -15,7 +15,7 @@ import (
 
 // bareFS takes files by FUSE and does nothing that is not needed to have their bytes on the disk when close returns: it
 // writes them to one log that is long enough from the beginning and, where it is durable, flushes that. No hash, no names,
-// no rows, nothing to read again, no permissions.
+// no rows, nothing to read again. Who may do what is checked by the kernel, or by nobody.
 type bareFS struct {
 	fuse.RawFileSystem
 	log     *os.File
@@ -53,7 +53,11 @@ func serveBare(mountpoint, log, how string) (err error) {
 		}
 		defer func() { err = errors.Join(err, bare.store.close()) }()
 	}
-	server, err := fuse.NewServer(bare, mountpoint, &fuse.MountOptions{Name: "bare", FsName: "bare", DisableXAttrs: true})
+	o := &fuse.MountOptions{Name: "bare", FsName: "bare", DisableXAttrs: true}
+	if how == permitting {
+		o.Options = []string{"default_permissions"}
+	}
+	server, err := fuse.NewServer(bare, mountpoint, o)
 	if err != nil {
 		return fmt.Errorf("mounting %s: %w", mountpoint, err)
 	}

@@ -100,8 +100,9 @@ a new repository. The ratio is that of the medians, to the first way. What goes 
 command ends, and registered, of a copy into staging the last small files some milliseconds later, for which whoever looks
 waits; of the others only those that say so sync anything. The copy into bindfs shows what any file system in user space costs,
 those into a bare one what cannot be saved: it answers the kernel and writes what a file holds to a log at its close, no
-more, and where it says so flushes that to the disk (fdatasync), as whoever promises that a closed file is safe must. The one
-that hashes and stores does behind the answer what is left of a dataset: a file under its key, in directories like
+more, and where it says so flushes that to the disk (fdatasync), as whoever promises that a closed file is safe must. With
+permissions the kernel checks who may write where, as whoever lets several users in must have it do. The one that hashes and
+stores does behind the answer what is left of a dataset: a file under its key, in directories like
 git-annex's, and a row in SQLite, committed every 20 ms. It checks nothing, has nothing to read and survives no crash.
 %s`
 

@@ -126,6 +126,7 @@ func (b *bed) small(s size) []way {
 			cleanUp: func(dir string) error { return shell("fusermount3 -u mnt")(context.Background(), dir) }},
 		b.bare("cp -r into a bare FUSE", kept, from),
 		b.bare("cp -r into a bare FUSE, flushed at each close", flushing, from),
+		b.bare("cp -r into a bare FUSE, flushed, with permissions", permitting, from),
 		b.bare("cp -r into a bare FUSE, flushed, hashed and stored", storing, from),
 		b.way("cp -r into @staging", true, "cp -r "+from+" mnt/bench/data/@staging/small/"),
 		b.way("annexfs add", false, b.annexfs+" --repo repo add bench/data/small "+from),
@@ -154,10 +155,11 @@ func (b *bed) small(s size) []way {
 
 // What this program is told to serve a bareFS: bareWork MOUNTPOINT LOG HOW.
 const (
-	bareWork = "bare"
-	kept     = "kept"
-	flushing = "flushed"
-	storing  = "stored"
+	bareWork   = "bare"
+	kept       = "kept"
+	flushing   = "flushed"
+	permitting = "flushed-permissions"
+	storing    = "stored"
 )
 
 // bare is a copy into a bareFS.

@@ -71,8 +71,7 @@ func activate(ctx context.Context, tx *metadb.Tx, t Table, location int64, actor
 		return err
 	}
 	now := max(metadb.Micros(time.Now()), last) // the history goes forward, whatever the clocks do
-	if _, err := tx.Exec(ctx, `update physical_tables set active = false,
-		updated_at = case when updated_at < $5 then $5 else updated_at + 1 end
+	if _, err := tx.Exec(ctx, `update physical_tables set active = false, updated_at = `+laterThan("$5")+`
 		where dataset_namespace = $1 and dataset_name = $2 and manifest_hash = $3 and table_name = $4 and active`,
 		t.args(now)...); err != nil {
 		return err
@@ -80,8 +79,8 @@ func activate(ctx context.Context, tx *metadb.Tx, t Table, location int64, actor
 	var id any
 	if location != 0 {
 		id = location
-		if _, err := tx.Exec(ctx, `update physical_tables set active = true,
-			updated_at = case when updated_at < $1 then $1 else updated_at + 1 end where id = $2`, now, location); err != nil {
+		if _, err := tx.Exec(ctx, `update physical_tables set active = true, updated_at = `+laterThan("$1")+`
+			where id = $2`, now, location); err != nil {
 			return err
 		}
 	}

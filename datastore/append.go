@@ -101,11 +101,12 @@ func (a *Appending) Add(ctx context.Context, f NewFile) (Registered, error) {
 	if err != nil {
 		return Registered{}, err
 	}
-	add := a.addNow
-	if holds != nil {
-		add = a.addLater
+	var r Registered
+	if holds == nil {
+		r, err = a.addNow(ctx, b)
+	} else {
+		r, err = a.addLater(ctx, b, holds)
 	}
-	r, err := add(ctx, b, holds)
 	if err == nil && !r.Existing {
 		a.added.include(r.ID)
 	}
@@ -131,7 +132,7 @@ func (a *Appending) holds(ctx context.Context, f NewFile) (map[string]child, err
 }
 
 // addNow adds a file by statements of its own.
-func (a *Appending) addNow(ctx context.Context, b *batch, _ map[string]child) (Registered, error) {
+func (a *Appending) addNow(ctx context.Context, b *batch) (Registered, error) {
 	if err := a.Write(ctx); err != nil {
 		return Registered{}, err
 	}

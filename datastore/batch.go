@@ -143,10 +143,16 @@ func (s *span) announce(ctx context.Context, tx *metadb.Tx, rev Revision) (time.
 	return touch(ctx, tx, rev.ID)
 }
 
-// touch gives a revision an UpdatedAt that it never had, whatever the clocks do.
+// laterThan is an updated_at that a row of physical_tables never had, whatever the clocks do: that of the parameter, if it can
+// be.
+func laterThan(parameter string) string {
+	return `case when updated_at < ` + parameter + ` then ` + parameter + ` else updated_at + 1 end`
+}
+
+// touch gives a revision a later UpdatedAt.
 func touch(ctx context.Context, tx *metadb.Tx, location int64) (time.Time, error) {
 	var at int64
-	err := tx.QueryRow(ctx, `update physical_tables set updated_at = case when updated_at < $1 then $1 else updated_at + 1 end
+	err := tx.QueryRow(ctx, `update physical_tables set updated_at = `+laterThan("$1")+`
 		where id = $2 returning updated_at`, metadb.Micros(time.Now()), location).Scan(&at)
 	return metadb.Time(at), err
 }

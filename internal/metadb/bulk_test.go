@@ -33,6 +33,18 @@ func fileRows(location int64, n int) iter.Seq[[]any] {
 	}
 }
 
+// openTable opens a database with a table that rows can be inserted for.
+func openTable(t *testing.T, url string) (db *metadb.DB, location int64) {
+	t.Helper()
+	db = open(t, url)
+	addManifest(t, db, "m1")
+	location, err := addTable(t, db, "m1", "u1", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db, location
+}
+
 func insertFiles(t testing.TB, db *metadb.DB, location int64, n int) (inserted int64, err error) {
 	t.Helper()
 	err = db.Update(t.Context(), func(tx *metadb.Tx) error {
@@ -44,12 +56,7 @@ func insertFiles(t testing.TB, db *metadb.DB, location int64, n int) (inserted i
 
 func TestTx_Insert(t *testing.T) {
 	metadbtest.Each(t, func(t *testing.T, url string) {
-		db := open(t, url)
-		addManifest(t, db, "m1")
-		location, err := addTable(t, db, "m1", "u1", true)
-		if err != nil {
-			t.Fatal(err)
-		}
+		db, location := openTable(t, url)
 		if n, err := insertFiles(t, db, location, 0); n != 0 || err != nil {
 			t.Errorf("no rows: inserted %d, %v", n, err)
 		}
@@ -73,16 +80,11 @@ func TestTx_Insert(t *testing.T) {
 
 func TestTx_Insert_Fails(t *testing.T) {
 	metadbtest.Each(t, func(t *testing.T, url string) {
-		db := open(t, url)
-		addManifest(t, db, "m1")
-		location, err := addTable(t, db, "m1", "u1", true)
-		if err != nil {
-			t.Fatal(err)
-		}
+		db, location := openTable(t, url)
 		if _, err := insertFiles(t, db, location+1, 10); !errors.Is(err, fault.ErrConflict) {
 			t.Errorf("unknown revision: got %v, want ErrConflict", err)
 		}
-		err = db.Update(t.Context(), func(tx *metadb.Tx) error {
+		err := db.Update(t.Context(), func(tx *metadb.Tx) error {
 			_, err := tx.Insert(t.Context(), "file_metadata", fileColumns(), fileRows(location, 1000))
 			if err != nil {
 				return err
@@ -104,12 +106,7 @@ func TestTx_Insert_Fails(t *testing.T) {
 
 // Rows pass through: memory does not grow with their number.
 func TestTx_Insert_Memory(t *testing.T) {
-	db := open(t, metadbtest.SQLite(t))
-	addManifest(t, db, "m1")
-	location, err := addTable(t, db, "m1", "u1", true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db, location := openTable(t, metadbtest.SQLite(t))
 	heap := func() uint64 {
 		var stats runtime.MemStats
 		runtime.GC()
@@ -118,7 +115,7 @@ func TestTx_Insert_Memory(t *testing.T) {
 		return stats.HeapAlloc
 	}
 	before, most := heap(), uint64(0)
-	err = db.Update(t.Context(), func(tx *metadb.Tx) error {
+	err := db.Update(t.Context(), func(tx *metadb.Tx) error {
 		_, err := tx.Insert(t.Context(), "file_metadata", fileColumns(), func(yield func([]any) bool) {
 			n := 0
 			for row := range fileRows(location, 20_000) {
@@ -188,17 +185,12 @@ func benchmarkDB(b *testing.B) *metadb.DB {
 // TestTx_Reserve holds that reserved ids are those of rows to come, and that later rows get others.
 func TestTx_Reserve(t *testing.T) {
 	metadbtest.Each(t, func(t *testing.T, url string) {
-		db := open(t, url)
-		addManifest(t, db, "m1")
-		location, err := addTable(t, db, "m1", "u1", true)
-		if err != nil {
-			t.Fatal(err)
-		}
+		db, location := openTable(t, url)
 		if _, err := insertFiles(t, db, location, 3); err != nil {
 			t.Fatal(err)
 		}
 		columns := append(fileColumns(), "id")
-		err = db.Update(t.Context(), func(tx *metadb.Tx) error {
+		err := db.Update(t.Context(), func(tx *metadb.Tx) error {
 			ids, err := tx.Reserve(t.Context(), "file_metadata", 5)
 			if err != nil {
 				return err

@@ -27,7 +27,8 @@ type options struct {
 	annexfs, dir     string
 	write            string
 	mebibytes, files int
-	repetitions      int
+	repetitions      int // of the small files
+	large            int // repetitions of the large ones
 	only             *regexp.Regexp
 }
 
@@ -52,7 +53,8 @@ func run(ctx context.Context) (err error) {
 	flag.IntVar(&o.mebibytes, "mib", 2048, "size of the parquet files together")
 	flag.IntVar(&o.files, "files", 10_000, "number of the smallest files; of the other small ones there are a fifth")
 	only := flag.String("only", "", "take only the ways whose name this regular expression finds, besides the first")
-	flag.IntVar(&o.repetitions, "repetitions", 3, "of everything")
+	flag.IntVar(&o.repetitions, "repetitions", 3, "of what is done with small files")
+	flag.IntVar(&o.large, "large-repetitions", 7, "of what is done with large files, of which the times are more uneven")
 	flag.Parse()
 	if o.only, err = regexp.Compile(*only); err != nil {
 		return err
@@ -78,8 +80,16 @@ func run(ctx context.Context) (err error) {
 		defer func() { err = errors.Join(err, b.postgres.Stop()) }()
 	}
 	begin := load()
-	for _, suite := range [][]way{b.large(), b.small(b.sizes()[0]), b.small(b.sizes()[1])} {
-		if err := b.compare(ctx, suite); err != nil {
+	for _, s := range []struct {
+		ways        []way
+		repetitions int
+	}{
+		{b.large("memory that was in use a moment before", b.useMemory), o.large},
+		{b.large("memory that was free for a while", leaveMemory), o.large},
+		{b.small(b.sizes()[0]), o.repetitions},
+		{b.small(b.sizes()[1]), o.repetitions},
+	} {
+		if err := b.compare(ctx, s.ways, s.repetitions); err != nil {
 			return err
 		}
 	}
@@ -98,7 +108,9 @@ const head = `# Bringing files in
 Measured on %s: %d cores; load average %s at the beginning and %s at the end. Each way is taken by turns, each time into
 a new repository. The ratio is that of the medians, to the first way. What goes through annexfs is durable when the
 command ends, and registered, of a copy into staging the last small files some milliseconds later, for which whoever looks
-waits; of the others only those that say so sync anything. The copy into bindfs shows what any file system in user space costs,
+waits; of the others only those that say so sync anything. The host of a virtual machine may take memory back that is free
+for some seconds, and then to get it again takes a copy longer than to fill it: so there are two tables of the large files, and
+in each all ways begin with memory in the same state. The copy into bindfs shows what any file system in user space costs,
 those into a bare one what cannot be saved: it answers the kernel and writes what a file holds to a log at its close, no
 more, and where it says so flushes that to the disk (fdatasync), as whoever promises that a closed file is safe must. With
 permissions the kernel checks who may write where, as whoever lets several users in must have it do. The one that hashes and
@@ -122,6 +134,7 @@ type way struct {
 	name    string
 	missing string // what it needs and is not there; "" where it can be done
 	prepare func(ctx context.Context, dir string) error
+	memory  func(ctx context.Context, dir string) error // brings the machine's memory into the state that all ways begin in
 	work    func(ctx context.Context, dir string) error
 	cleanUp func(dir string) error
 	amount  float64 // what work brings in, in unit
@@ -129,10 +142,10 @@ type way struct {
 }
 
 // compare runs the ways by turns and prints a table.
-func (b *bed) compare(ctx context.Context, ways []way) error {
+func (b *bed) compare(ctx context.Context, ways []way, repetitions int) error {
 	ways = slices.DeleteFunc(ways, func(w way) bool { return w.title == "" && !b.only.MatchString(w.name) })
 	times := make([][]float64, len(ways))
-	for range b.repetitions {
+	for range repetitions {
 		for i, w := range ways {
 			if w.missing != "" {
 				continue
@@ -144,7 +157,7 @@ func (b *bed) compare(ctx context.Context, ways []way) error {
 			times[i] = append(times[i], seconds)
 		}
 	}
-	fmt.Fprintf(&b.table, "\n%s, median of %d:\n\n| way | s | min–max | ratio | per s |\n|---|---|---|---|---|\n", ways[0].title, b.repetitions)
+	fmt.Fprintf(&b.table, "\n%s, median of %d:\n\n| way | s | min–max | ratio | per s |\n|---|---|---|---|---|\n", ways[0].title, repetitions)
 	plain := median(times[0])
 	for i, w := range ways {
 		if len(times[i]) == 0 {
@@ -177,6 +190,11 @@ func (b *bed) once(ctx context.Context, w way) (seconds float64, err error) {
 		}
 	}
 	syscall.Sync() // the former way's dirty pages are not this one's to write
+	if w.memory != nil {
+		if err := w.memory(ctx, dir); err != nil {
+			return 0, err
+		}
+	}
 	begin := time.Now()
 	err = w.work(ctx, dir)
 	return time.Since(begin).Seconds(), err

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -104,15 +105,36 @@ func writeBig(path string, rng *rand.Rand, rows int) error {
 	return f.Close()
 }
 
-func (b *bed) large() []way {
+// freeFor is how long memory is left free: Linux reports free pages to a host that asks for them every two seconds.
+const freeFor = 5 * time.Second
+
+func leaveMemory(ctx context.Context, _ string) error {
+	select {
+	case <-time.After(freeFor):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// useMemory fills as much of the page cache as the large files take, and frees it.
+func (b *bed) useMemory(ctx context.Context, dir string) error {
+	return shell("mkdir used && cp "+filepath.Join(b.dir, "big")+"/* used && sync used/* && rm -r used")(ctx, dir)
+}
+
+// large are the ways for large files, into memory in a state that they are brought to.
+func (b *bed) large(memory string, prepared func(context.Context, string) error) []way {
 	from := filepath.Join(b.dir, "big")
 	size := float64(b.mebibytes)
 	ways := []way{
-		{title: fmt.Sprintf("%d MiB of parquet in %d files", b.mebibytes, bigFiles), name: "cp, then fsync",
+		{title: fmt.Sprintf("%d MiB of parquet in %d files, into %s", b.mebibytes, bigFiles, memory), name: "cp, then fsync",
 			work: shell("cp " + from + "/* . && sync * .")},
 		{name: "cp, then sha256sum", work: shell("cp " + from + "/* . && sha256sum *")},
 		b.way("cp into @staging", true, "cp "+from+"/* mnt/bench/data/@staging/big/"),
 		b.way("annexfs add", false, b.annexfs+" --repo repo add bench/data/big "+from),
+	}
+	for i := range ways {
+		ways[i].memory = prepared
 	}
 	return each(ways, size, "MiB")
 }

@@ -53,7 +53,7 @@ func run(ctx context.Context) (err error) {
 	flag.IntVar(&o.mebibytes, "mib", 2048, "size of the parquet files together")
 	flag.IntVar(&o.files, "files", 10_000, "number of the smallest files; of the other small ones there are a fifth")
 	only := flag.String("only", "", "take only the ways whose name this regular expression finds, besides the first")
-	flag.IntVar(&o.repetitions, "repetitions", 3, "of what is done with small files")
+	flag.IntVar(&o.repetitions, "repetitions", 5, "of what is done with small files")
 	flag.IntVar(&o.large, "large-repetitions", 7, "of what is done with large files, of which the times are more uneven")
 	flag.Parse()
 	if o.only, err = regexp.Compile(*only); err != nil {
@@ -84,8 +84,8 @@ func run(ctx context.Context) (err error) {
 		ways        []way
 		repetitions int
 	}{
-		{b.large("memory that was in use a moment before", b.useMemory), o.large},
-		{b.large("memory that was free for a while", leaveMemory), o.large},
+		{b.large("memory that was free for a while", b.leaveMemory), o.large},
+		{b.large("memory that the page cache had", b.fillMemory), o.large},
 		{b.small(b.sizes()[0]), o.repetitions},
 		{b.small(b.sizes()[1]), o.repetitions},
 	} {
@@ -108,9 +108,9 @@ const head = `# Bringing files in
 Measured on %s: %d cores; load average %s at the beginning and %s at the end. Each way is taken by turns, each time into
 a new repository. The ratio is that of the medians, to the first way. What goes through annexfs is durable when the
 command ends, and registered, of a copy into staging the last small files some milliseconds later, for which whoever looks
-waits; of the others only those that say so sync anything. The host of a virtual machine may take memory back that is free
-for some seconds, and then to get it again takes a copy longer than to fill it: so there are two tables of the large files, and
-in each all ways begin with memory in the same state. The copy into bindfs shows what any file system in user space costs,
+waits; of the others only those that say so sync anything. The host of a virtual machine may take back memory that is free,
+and then to get it again takes a copy longer than to fill it: so there are two tables of the large files, and in each all ways
+begin alike. On a machine that was in use for a while the page cache has all memory that programs do not. The copy into bindfs shows what any file system in user space costs,
 those into a bare one what cannot be saved: it answers the kernel and writes what a file holds to a log at its close, no
 more, and where it says so flushes that to the disk (fdatasync), as whoever promises that a closed file is safe must. With
 permissions the kernel checks who may write where, as whoever lets several users in must have it do. The one that hashes and
@@ -134,7 +134,7 @@ type way struct {
 	name    string
 	missing string // what it needs and is not there; "" where it can be done
 	prepare func(ctx context.Context, dir string) error
-	memory  func(ctx context.Context, dir string) error // brings the machine's memory into the state that all ways begin in
+	memory  func(ctx context.Context) error // brings the machine's memory into the state that all ways begin in
 	work    func(ctx context.Context, dir string) error
 	cleanUp func(dir string) error
 	amount  float64 // what work brings in, in unit
@@ -191,7 +191,7 @@ func (b *bed) once(ctx context.Context, w way) (seconds float64, err error) {
 	}
 	syscall.Sync() // the former way's dirty pages are not this one's to write
 	if w.memory != nil {
-		if err := w.memory(ctx, dir); err != nil {
+		if err := w.memory(ctx); err != nil {
 			return 0, err
 		}
 	}

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -12,6 +15,7 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/annexfs/annexfs/internal/metadb/metadbtest"
 )
@@ -42,7 +46,7 @@ type record struct {
 func (b *bed) generate() error {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range bigFiles {
-		if err := writeBig(filepath.Join(b.dir, "big", fmt.Sprintf("part-%d.parquet", i)), rng, b.mebibytes<<20/bigFiles/16); err != nil {
+		if err := writeBig(b.bigFile(i), rng, b.mebibytes<<20/bigFiles/16); err != nil {
 			return err
 		}
 	}
@@ -52,6 +56,10 @@ func (b *bed) generate() error {
 		}
 	}
 	return os.WriteFile(filepath.Join(b.dir, "manifest.json"), []byte(manifest), 0o644)
+}
+
+func (b *bed) bigFile(i int) string {
+	return filepath.Join(b.dir, "big", fmt.Sprintf("part-%d.parquet", i))
 }
 
 // size is a directory of small files.
@@ -108,22 +116,63 @@ func writeBig(path string, rng *rand.Rand, rows int) error {
 // freeFor is how long memory is left free: Linux reports free pages to a host that asks for them every two seconds.
 const freeFor = 5 * time.Second
 
-func leaveMemory(ctx context.Context, _ string) error {
+// leaveMemory gives a host the time to take what is free.
+func (b *bed) leaveMemory(ctx context.Context) error {
 	select {
 	case <-time.After(freeFor):
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+	}
+	return b.readSources(ctx)
+}
+
+// fillMemory has the page cache take what is free, by way of a file without blocks. The file stays, and with it what the cache
+// has of it.
+func (b *bed) fillMemory(ctx context.Context) error {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(b.dir, "hole-")
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(int64(info.Freeram) * int64(info.Unit))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := readAll(ctx, f.Name()); err != nil {
+		return err
+	}
+	return b.readSources(ctx)
+}
+
+func (b *bed) readSources(ctx context.Context) error {
+	for i := range bigFiles {
+		if err := readAll(ctx, b.bigFile(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readAll reads a file for the page cache's sake.
+func readAll(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for buf := make([]byte, 1<<20); ; {
+		if _, err := f.Read(buf); errors.Is(err, io.EOF) {
+			return nil
+		} else if err = cmp.Or(err, ctx.Err()); err != nil {
+			return err
+		}
 	}
 }
 
-// useMemory fills as much of the page cache as the large files take, and frees it.
-func (b *bed) useMemory(ctx context.Context, dir string) error {
-	return shell("mkdir used && cp "+filepath.Join(b.dir, "big")+"/* used && sync used/* && rm -r used")(ctx, dir)
-}
-
 // large are the ways for large files, into memory in a state that they are brought to.
-func (b *bed) large(memory string, prepared func(context.Context, string) error) []way {
+func (b *bed) large(memory string, prepared func(context.Context) error) []way {
 	from := filepath.Join(b.dir, "big")
 	size := float64(b.mebibytes)
 	ways := []way{

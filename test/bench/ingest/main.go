@@ -105,17 +105,18 @@ const head = `# Bringing files in
 
 <!-- written by test/bench/ingest; "make bench-ingest" writes it again -->
 
-Measured on %s: %d cores; load average %s at the beginning and %s at the end. Each way is taken by turns, each time into
-a new repository. The ratio is that of the medians, to the first way. What goes through annexfs is durable when the
-command ends, and registered, of a copy into staging the last small files some milliseconds later, for which whoever looks
-waits; of the others only those that say so sync anything. The host of a virtual machine may take back memory that is free,
-and then to get it again takes a copy longer than to fill it: so there are two tables of the large files, and in each all ways
-begin alike. On a machine that was in use for a while the page cache has all memory that programs do not. The copy into bindfs shows what any file system in user space costs,
-those into a bare one what cannot be saved: it answers the kernel and writes what a file holds to a log at its close, no
-more, and where it says so flushes that to the disk (fdatasync), as whoever promises that a closed file is safe must. With
-permissions the kernel checks who may write where, as whoever lets several users in must have it do. The one that hashes and
-stores does behind the answer what is left of a dataset: a file under its key, in directories like
-git-annex's, and a row in SQLite, committed every 20 ms. It checks nothing, has nothing to read and survives no crash.
+Measured on %s: %d cores; load average %s at the beginning and %s at the end. Each way is taken by turns, each time
+into a new repository. The ratio is that of the medians, to the first way. What goes through annexfs is durable when
+the command ends, and registered, of a copy into staging the last small files some milliseconds later, for which
+whoever looks waits; of the others only those that say so sync anything. The host of a virtual machine may take back
+memory that is free, and then to get it again takes a copy longer than to fill it: so there are two tables of the large
+files, and in each all ways begin alike. On a machine that was in use for a while the page cache has all memory that
+programs do not. The copy into bindfs shows what any file system in user space costs, those into a bare one what cannot
+be saved: it answers the kernel and writes what a file holds to a log at its close, no more, and where it says so
+flushes that to the disk (fdatasync), as whoever promises that a closed file is safe must. With permissions the kernel
+checks who may write where, as whoever lets several users in must have it do. The one that hashes and stores does
+behind the answer what is left of a dataset: a file under its key, in directories like git-annex's, and a row in
+SQLite, committed every 20 ms. It checks nothing, has nothing to read and survives no crash.
 %s`
 
 // load is the average over a minute.

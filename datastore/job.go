@@ -184,8 +184,8 @@ func (s *Store) release(ctx context.Context, tx *metadb.Tx, rev *Revision, j *Jo
 		return err
 	}
 	if status == "running" {
-		return fmt.Errorf("revision %s is locked by job %d (%s on %q, alive %s ago): %w", rev.UUID, rev.Writer, kind, node,
-			now.Sub(metadb.Time(beat)).Round(time.Second), fault.ErrConflict)
+		return fmt.Errorf("revision %s is locked by job %d (%s on %q, alive %s ago, which loses it after %s of silence): %w",
+			rev.UUID, rev.Writer, kind, node, now.Sub(metadb.Time(beat)).Round(time.Second), s.deadAfter, fault.ErrConflict)
 	}
 	rev.Writer = 0
 	_, err := tx.Exec(ctx, `update physical_tables set writer = null where id = $1`, rev.ID)

@@ -169,7 +169,7 @@ func TestStaging_RefusedLocked(t *testing.T) {
 
 		unlock := lock(t, b, "shop/sales/orders")
 		refused(t, b.Exec("cp", source, path), 1, "Device or resource busy")
-		report(t, path, syscall.EBUSY, "Try again")
+		report(t, path, syscall.EBUSY, "Try again", "1m0s of silence")
 		staged(t, b.staging("orders"), "a.parquet", "replace")
 		fails(t, "committing while the table is locked", touch(filepath.Join(batch, "_SUCCESS")), syscall.EBUSY)
 		report(t, filepath.Join(batch, "_SUCCESS"), syscall.EBUSY, "Try again")
